@@ -1,0 +1,7 @@
+//! The lab without a browser: recordings, replay, divergence, figures.
+//!
+//! Bytes, times and seeds go in; frames, numbers and drawings come out. Nothing here opens a
+//! file, asks for the time or knows that a page exists.
+#![forbid(unsafe_code)]
+
+pub mod recording;

@@ -1,0 +1,25 @@
+//! What runs on the page and on the node: CSI features, attention, the temporal head, its
+//! `.rvne` weights and the wire packets.
+//!
+//! The same source is compiled for the host, for WebAssembly and for Xtensa, and gives the same
+//! output bits on each. So it is `no_std`, has no cargo features, takes every function beyond
+//! `+ - * /` from [`libm`] by name or writes it itself, and fixes the order of every sum.
+//!
+//! It does no I/O, owns no clock, draws no random number it was not given a seed for, and does
+//! not train.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod attention;
+pub mod crc32;
+pub mod feature;
+pub mod frame;
+pub mod half;
+pub mod head;
+pub mod packet;
+pub mod rvne;
+pub mod selftest;
+pub mod tensor;
+pub mod window;
