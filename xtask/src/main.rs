@@ -1,2 +1,130 @@
-//! xtask.
-fn main() {}
+//! The build driver: sets up what is missing, builds, serves, tests and measures.
+//!
+//! `cargo lab` and `cargo verify` are aliases of two of its commands. It knows folders and
+//! programs; it holds no logic of the lab.
+
+mod packages;
+mod project;
+mod serve;
+mod sys;
+mod toolchain;
+mod wasm;
+
+use std::process::{Command, ExitCode, Stdio};
+
+use project::Project;
+use sys::{Result, find_program};
+
+const HELP: &str = "\
+cargo lab [--port N] [--no-open]   build what changed and serve the page on 127.0.0.1
+cargo xtask wasm                   build the page's binary into web/pkg
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Result<()> {
+    match words {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ["lab", options @ ..] => lab(options),
+        ["wasm"] => {
+            let project = Project::find()?;
+            let page = wasm::build(&project)?;
+            println!("{}", project.short(&page.folder).display());
+            Ok(())
+        }
+        _ => Err(format!(
+            "unknown command `{}`. The commands are:\n{HELP}",
+            words.join(" ")
+        )),
+    }
+}
+
+fn lab(options: &[&str]) -> Result<()> {
+    let (port, open) = lab_options(options)?;
+    let project = Project::find()?;
+    wasm::build(&project)?;
+    let server = serve::Server::bind(&project, port)?;
+    let url = server.url();
+    println!("The lab is at {url} (Ctrl-C ends it)");
+    if open {
+        open_browser(&url);
+    }
+    server.run();
+    Ok(())
+}
+
+fn lab_options(options: &[&str]) -> Result<(Option<u16>, bool)> {
+    let (mut port, mut open) = (None, true);
+    let mut rest = options.iter();
+    while let Some(&option) = rest.next() {
+        match option {
+            "--no-open" => open = false,
+            "--port" => {
+                let number = rest.next().and_then(|number| number.parse::<u16>().ok());
+                port = Some(number.ok_or("--port needs a number from 0 to 65535")?);
+            }
+            _ => return Err(format!("cargo lab does not know `{option}`\n{HELP}")),
+        }
+    }
+    Ok((port, open))
+}
+
+/// Opens the page where a person sits at a screen; the printed address serves everyone else.
+fn open_browser(url: &str) {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let opener = match std::env::consts::OS {
+        "macos" => Some("open"),
+        "windows" => Some("explorer"),
+        _ if set("DISPLAY") || set("WAYLAND_DISPLAY") => Some("xdg-open"),
+        _ => None,
+    };
+    if let Some(opener) = opener.filter(|_| !set("CI")).and_then(find_program) {
+        let quiet = || Stdio::null();
+        let _ = Command::new(opener)
+            .arg(url)
+            .stdin(quiet())
+            .stdout(quiet())
+            .stderr(quiet())
+            .spawn();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_lab_are_read() {
+        assert_eq!(lab_options(&[]), Ok((None, true)));
+        assert_eq!(
+            lab_options(&["--port", "9000", "--no-open"]),
+            Ok((Some(9000), false))
+        );
+        for wrong in [
+            &["--port"][..],
+            &["--port", "70000"],
+            &["--prot", "1"],
+            &["8137"],
+        ] {
+            assert!(lab_options(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_commands_are_refused() {
+        assert!(dispatch(&["lba"]).unwrap_err().contains("`lba`"));
+    }
+}
