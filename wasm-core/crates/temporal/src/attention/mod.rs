@@ -1,1 +1,135 @@
-//! (being written)
+//! Attention over one window: dense, sparse, by the upstream crate, and step by step.
+//!
+//! ```text
+//! pattern ─> row ─┬─> dense, sparse   whole windows
+//!                 ├─> decode          one token at a time, against a cache
+//!                 └─> map             weights instead of outputs
+//! upstream        the registry crate, as another way to the same numbers
+//! select          which of these a caller takes
+//! ```
+//!
+//! Everything that produces a number of ours goes through `row`, where the order of every sum is
+//! written down. So a decode step equals the last row of a forward pass bit for bit, and a map
+//! shows the weights that the output was made with.
+//!
+//! Shapes: q `[seq, q_heads, dim]`; k and v `[seq, kv_heads, dim]`; `kv_heads` divides `q_heads`
+//! and query head `h` reads key head `h / (q_heads / kv_heads)` (MHA, GQA and MQA in one). Any
+//! `dim >= 1`. An empty sequence gives an empty output.
+//!
+//! It does not project, mask padding, drop out or train.
+
+pub mod decode;
+pub mod dense;
+mod error;
+pub mod map;
+pub mod pattern;
+mod row;
+mod select;
+pub mod sparse;
+pub mod upstream;
+
+pub use error::{AttentionError, Operand};
+pub use pattern::{Edge, EdgeKind, SparsePattern};
+pub use select::{AttentionPath, BackendKind, forward, select_path};
+
+use crate::tensor::Tensor3;
+
+/// The inputs of attention, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Qkv<'a> {
+    /// Queries, `[seq, q_heads, dim]`.
+    pub q: &'a Tensor3,
+    /// Keys, `[seq, kv_heads, dim]`.
+    pub k: &'a Tensor3,
+    /// Values, `[seq, kv_heads, dim]`.
+    pub v: &'a Tensor3,
+    /// Recency slopes, one per query head and `>= 0`, or none: a score gets
+    /// `- slope * |row - j|`, where `j` is the token, or the mean position of a block's tokens.
+    pub slopes: &'a [f32],
+}
+
+/// How much a block mean weighs against a single token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weighting {
+    /// As one token, as upstream does.
+    #[default]
+    Plain,
+    /// As the tokens it stands for: its score gets `+ ln(tokens)`.
+    LnCount,
+}
+
+impl Qkv<'_> {
+    /// Checks shapes, slopes and that every number is finite.
+    ///
+    /// # Errors
+    ///
+    /// In this order: [`AttentionError::Shape`], [`ZeroDim`](AttentionError::ZeroDim),
+    /// [`HeadRatio`](AttentionError::HeadRatio), [`SlopeCount`](AttentionError::SlopeCount),
+    /// [`BadSlope`](AttentionError::BadSlope), [`NotFinite`](AttentionError::NotFinite) for the
+    /// first bad row of q, else of k, else of v.
+    pub fn validate(&self) -> Result<(), AttentionError> {
+        let [q, k, v] = [self.q, self.k, self.v].map(Tensor3::shape);
+        if k != v || q[0] != k[0] || q[2] != k[2] {
+            return Err(AttentionError::Shape { q, k, v });
+        }
+        check_heads(q[1], k[1], q[2])?;
+        check_slopes(self.slopes, q[1])?;
+        for (which, tensor) in [
+            (Operand::Q, self.q),
+            (Operand::K, self.k),
+            (Operand::V, self.v),
+        ] {
+            check_finite(which, tensor.data(), tensor.heads(), tensor.dim(), 0)?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many query heads share one key head.
+    pub(crate) fn group(&self) -> usize {
+        self.q.heads() / self.k.heads()
+    }
+}
+
+fn check_heads(q_heads: usize, kv_heads: usize, dim: usize) -> Result<(), AttentionError> {
+    if q_heads == 0 || kv_heads == 0 || dim == 0 {
+        return Err(AttentionError::ZeroDim);
+    }
+    if !q_heads.is_multiple_of(kv_heads) {
+        return Err(AttentionError::HeadRatio { q_heads, kv_heads });
+    }
+    Ok(())
+}
+
+fn check_slopes(slopes: &[f32], q_heads: usize) -> Result<(), AttentionError> {
+    if !slopes.is_empty() && slopes.len() != q_heads {
+        return Err(AttentionError::SlopeCount {
+            expected: q_heads,
+            got: slopes.len(),
+        });
+    }
+    match slopes
+        .iter()
+        .position(|slope| !(slope.is_finite() && *slope >= 0.0))
+    {
+        Some(head) => Err(AttentionError::BadSlope { head }),
+        None => Ok(()),
+    }
+}
+
+/// Checks rows of `dim` numbers, `heads` per token, the first token being number `first_token`.
+fn check_finite(
+    which: Operand,
+    numbers: &[f32],
+    heads: usize,
+    dim: usize,
+    first_token: usize,
+) -> Result<(), AttentionError> {
+    match numbers.iter().position(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(at) => {
+            let row = at / dim;
+            let (token, head) = (first_token + row / heads, row % heads);
+            Err(AttentionError::NotFinite { which, token, head })
+        }
+    }
+}

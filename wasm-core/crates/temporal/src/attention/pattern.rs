@@ -1,0 +1,264 @@
+//! Which tokens and blocks a query row looks at: upstream's candidate set, in upstream's order.
+//!
+//! For row `i` of `n`, in this order, each token and each block at most once:
+//!
+//! | kind      | causal                         | non-causal adds                            |
+//! |-----------|--------------------------------|--------------------------------------------|
+//! | window    | `i-W ..= i`                    | up to `i+W`                                |
+//! | global    | token 0                        |                                            |
+//! | logstride | `i-1, i-2, i-4, ...`           | `i+1, i+2, i+4, ...`, after each `i-s`     |
+//! | landmark  | `p-1, p`, then `p-2, p-4, ...` | `p+1`; `p+2, p+4, ...`, after each `p-s`   |
+//!
+//! Landmarks are blocks of `B` tokens, seen through their mean. The pivot `p` is, causal, the last
+//! block that is complete at row `i`, and otherwise the block of `i`. Non-causal rows skip the
+//! block that contains `i`; causal rows do not, so the last row of a block counts its tokens twice.
+//!
+//! Membership is decided by arithmetic: tokens of the window form one range, the strides differ
+//! from each other, so nothing has to remember what was seen. A causal row's edges do not depend
+//! on `n`, which is why a decode step can equal the last row of a forward pass.
+//!
+//! Source: the crate `ruvllm_sparse_attention` 0.1.1 (its builders are private; the rules are
+//! restated here and compared with its count for every `n` up to 300 by `attention_pattern.rs`).
+//! The global set is token 0 or nothing: `.rvne` names no other.
+
+use super::AttentionError;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// The sparse pattern's parameters. A row visits the union of everything that is switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SparsePattern {
+    /// Tokens before the row (and after it, when not causal) that it sees one by one; 0 = itself.
+    pub window: usize,
+    /// Tokens per landmark block, at least 1.
+    pub block_size: usize,
+    /// Adds tokens, and landmark blocks, at distances 1, 2, 4, ...
+    pub log_stride: bool,
+    /// Adds means of blocks.
+    pub landmarks: bool,
+    /// Adds token 0.
+    pub global_token: bool,
+    /// Hides the future.
+    pub causal: bool,
+}
+
+impl Default for SparsePattern {
+    /// Returns what a `.rvne` file without an attention record means.
+    fn default() -> Self {
+        Self {
+            window: 32,
+            block_size: 16,
+            log_stride: true,
+            landmarks: true,
+            global_token: true,
+            causal: true,
+        }
+    }
+}
+
+/// Why an edge is in the pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeKind {
+    /// A near token.
+    Window,
+    /// Token 0.
+    Global,
+    /// A token at a power-of-two distance.
+    LogStride,
+    /// The mean of a block.
+    Landmark,
+}
+
+/// One thing a row looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// A single token.
+    Token {
+        /// Which one.
+        index: usize,
+        /// Why; never [`EdgeKind::Landmark`].
+        kind: EdgeKind,
+    },
+    /// The mean key and mean value of a block.
+    Block {
+        /// Which block.
+        index: usize,
+        /// Its first token.
+        first_token: usize,
+        /// How many tokens it has: `block_size`, fewer in the last block of a sequence.
+        token_count: usize,
+    },
+}
+
+impl Edge {
+    /// Returns why the edge is in the pattern.
+    pub fn kind(&self) -> EdgeKind {
+        match self {
+            Self::Token { kind, .. } => *kind,
+            Self::Block { .. } => EdgeKind::Landmark,
+        }
+    }
+
+    /// Returns the tokens that the edge stands for.
+    pub fn tokens(&self) -> Range<usize> {
+        match *self {
+            Self::Token { index, .. } => index..index + 1,
+            Self::Block {
+                first_token,
+                token_count,
+                ..
+            } => first_token..first_token + token_count,
+        }
+    }
+}
+
+impl SparsePattern {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::ZeroBlockSize`], also with landmarks off, as upstream does.
+    pub fn validate(&self) -> Result<(), AttentionError> {
+        if self.block_size == 0 {
+            Err(AttentionError::ZeroBlockSize)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Replaces `edges` by what row `row` of `seq` looks at, in order.
+    ///
+    /// Nothing for a row out of range. With a block size of 0 there are no landmarks.
+    pub fn row_edges(&self, row: usize, seq: usize, edges: &mut Vec<Edge>) {
+        edges.clear();
+        let window = self.window_range(row, seq);
+        edges.extend(window.map(|index| Edge::Token {
+            index,
+            kind: EdgeKind::Window,
+        }));
+        self.for_each_far_edge(row, seq, |edge| edges.push(edge));
+    }
+
+    /// Counts the edges of a whole pass over `seq` tokens, per head.
+    ///
+    /// Equal to upstream's `estimate_sparse_edges`. Takes `O(seq log seq)` time, no memory.
+    pub fn edge_count(&self, seq: usize) -> usize {
+        let mut count = 0;
+        for row in 0..seq {
+            count += self.window_range(row, seq).len();
+            self.for_each_far_edge(row, seq, |_| count += 1);
+        }
+        count
+    }
+
+    /// Tells whether the pattern is as wide as the sequence: window and block both `>= seq`.
+    ///
+    /// Such a pattern is dense for every row but one: with causal landmarks and
+    /// `block_size == seq` the last row also sees the mean of all tokens.
+    pub fn is_saturated(&self, seq: usize) -> bool {
+        self.window >= seq && self.block_size >= seq
+    }
+
+    /// Returns the tokens of the window of `row`, which always holds `row` itself.
+    pub(super) fn window_range(&self, row: usize, seq: usize) -> Range<usize> {
+        if row >= seq {
+            return 0..0;
+        }
+        let end = if self.causal {
+            row
+        } else {
+            row.saturating_add(self.window).min(seq - 1)
+        };
+        row.saturating_sub(self.window)..end + 1
+    }
+
+    /// Calls `visit` with the edges of `row` outside its window, in order.
+    pub(super) fn for_each_far_edge(&self, row: usize, seq: usize, mut visit: impl FnMut(Edge)) {
+        if row >= seq {
+            return;
+        }
+        let window = self.window_range(row, seq);
+        if self.global_token && !window.contains(&0) {
+            visit(Edge::Token {
+                index: 0,
+                kind: EdgeKind::Global,
+            });
+        }
+        if self.log_stride {
+            let ahead = if self.causal { 0 } else { seq - 1 - row };
+            for_each_stride(row, ahead, |index| {
+                let is_global = self.global_token && index == 0;
+                if !window.contains(&index) && !is_global {
+                    visit(Edge::Token {
+                        index,
+                        kind: EdgeKind::LogStride,
+                    });
+                }
+            });
+        }
+        if self.landmarks && self.block_size > 0 {
+            self.for_each_landmark(row, seq, visit);
+        }
+    }
+
+    fn for_each_landmark(&self, row: usize, seq: usize, mut visit: impl FnMut(Edge)) {
+        let size = self.block_size;
+        let own_block = row / size;
+        let (pivot, last) = if self.causal {
+            // Blocks that end at or before the row.
+            match ((row + 1) / size).checked_sub(1) {
+                None => return,
+                Some(last) => (last, last),
+            }
+        } else {
+            (own_block, (seq - 1) / size)
+        };
+        let mut visit_block = |index: usize| {
+            if self.causal || index != own_block {
+                let first_token = index * size;
+                let token_count = size.min(seq - first_token);
+                visit(Edge::Block {
+                    index,
+                    first_token,
+                    token_count,
+                });
+            }
+        };
+        let near = pivot.saturating_sub(1)..(pivot + 1).min(last) + 1;
+        near.clone().for_each(&mut visit_block);
+        if self.log_stride {
+            for_each_stride(pivot, last - pivot, |index| {
+                if !near.contains(&index) {
+                    visit_block(index);
+                }
+            });
+        }
+    }
+}
+
+/// Calls `visit` with `from - s` and then `from + s` for s = 1, 2, 4, ..., as long as one of the
+/// two lies within `0 ..= from + ahead`.
+fn for_each_stride(from: usize, ahead: usize, mut visit: impl FnMut(usize)) {
+    let mut stride = 1;
+    while stride <= from.max(ahead) {
+        if stride <= from {
+            visit(from - stride);
+        }
+        if stride <= ahead {
+            visit(from + stride);
+        }
+        match stride.checked_mul(2) {
+            Some(next) => stride = next,
+            None => break,
+        }
+    }
+}
+
+/// Counts the edges of a dense pass over `seq` tokens, per head.
+pub fn dense_edge_count(seq: usize, causal: bool) -> usize {
+    if causal {
+        seq.saturating_mul(seq + 1) / 2
+    } else {
+        seq.saturating_mul(seq)
+    }
+}
