@@ -1,1 +1,63 @@
-//! (being written)
+//! IEEE 754 binary16 ("f16"), the short weights of a `.rvne` blob, to and from `f32`.
+//!
+//! Both directions are integer arithmetic on the bits, so every target gives the same result.
+//! There is no arithmetic in binary16 here: weights are widened once, when a blob is read.
+
+/// The largest finite binary16 number.
+pub const MAX: f32 = 65504.0;
+
+/// Widens the binary16 number with these bits. Exact for every number; a NaN becomes a quiet
+/// NaN with the same sign and payload.
+pub const fn f16_to_f32(bits: u16) -> f32 {
+    let sign = ((bits & 0x8000) as u32) << 16;
+    let exponent = ((bits >> 10) & 0x1F) as u32;
+    let fraction = (bits & 0x03FF) as u32;
+    let magnitude = match (exponent, fraction) {
+        (0, 0) => 0,
+        // Subnormal: fraction * 2^-24. Its leading one moves to the implicit place.
+        (0, _) => {
+            let shift = fraction.leading_zeros() - 21;
+            ((113 - shift) << 23) | (((fraction << shift) & 0x03FF) << 13)
+        }
+        (0x1F, 0) => 0x7F80_0000,
+        (0x1F, _) => 0x7FC0_0000 | (fraction << 13),
+        _ => ((exponent + 112) << 23) | (fraction << 13),
+    };
+    f32::from_bits(sign | magnitude)
+}
+
+/// Rounds to the nearest binary16 number, ties to even, and returns its bits.
+///
+/// From 65520 up the result is infinite; below 2^-25 it is a zero of the same sign. A NaN stays
+/// a quiet NaN and keeps the upper ten bits of its payload.
+pub const fn f32_to_f16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = ((bits >> 16) & 0x8000) as u16;
+    let magnitude = bits & 0x7FFF_FFFF;
+    if magnitude > 0x7F80_0000 {
+        return sign | 0x7E00 | ((magnitude >> 13) & 0x03FF) as u16;
+    }
+    let exponent = magnitude >> 23;
+    if exponent >= 143 {
+        return sign | 0x7C00;
+    }
+    if exponent >= 113 {
+        // A carry out of the fraction raises the exponent, up to infinity: as it should be.
+        let rebiased = magnitude - (112 << 23);
+        return sign | round_shift(rebiased, 13) as u16;
+    }
+    if exponent < 102 {
+        return sign;
+    }
+    let significand = (magnitude & 0x007F_FFFF) | 0x0080_0000;
+    sign | round_shift(significand, 126 - exponent) as u16
+}
+
+/// `value / 2^shift`, rounded to the nearest integer, ties to even. `1 <= shift <= 24`.
+const fn round_shift(value: u32, shift: u32) -> u32 {
+    let kept = value >> shift;
+    let dropped = value & ((1 << shift) - 1);
+    let half = 1 << (shift - 1);
+    let up = dropped > half || (dropped == half && kept & 1 == 1);
+    kept + up as u32
+}
