@@ -3,11 +3,16 @@
 //! `cargo lab` and `cargo verify` are aliases of two of its commands. It knows folders and
 //! programs; it holds no logic of the lab.
 
+mod bits;
+mod boundaries;
 mod packages;
+mod page;
 mod project;
 mod serve;
 mod sys;
 mod toolchain;
+mod vendor;
+mod verify;
 mod wasm;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -17,7 +22,16 @@ use sys::{Result, find_program};
 
 const HELP: &str = "\
 cargo lab [--port N] [--no-open]   build what changed and serve the page on 127.0.0.1
+cargo verify [--only STEP]         run all checks and tests, or one with what it needs
 cargo xtask wasm                   build the page's binary into web/pkg
+cargo xtask boundaries             check what the architecture forbids
+cargo xtask bits                   compare the output bits of host and page
+cargo xtask bench page [...]       measure the page in Chromium
+cargo xtask vendor                 fill vendor/, to build with the network off
+cargo xtask help                   this text
+
+What is missing is installed on Debian by root, or named in one command to copy. CHROMIUM names a
+browser, CARGO_TARGET_DIR and XDG_CACHE_HOME move what is kept. Steps of cargo verify:
 ";
 
 fn main() -> ExitCode {
@@ -26,7 +40,10 @@ fn main() -> ExitCode {
     match dispatch(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // A step that printed its own report leaves nothing to say.
+            if !error.is_empty() {
+                eprintln!("error: {error}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -35,27 +52,39 @@ fn main() -> ExitCode {
 fn dispatch(words: &[&str]) -> Result<()> {
     match words {
         [] | ["help" | "--help" | "-h"] => {
-            print!("{HELP}");
+            print!("{}", help());
             Ok(())
         }
         ["lab", options @ ..] => lab(options),
-        ["wasm"] => {
-            let project = Project::find()?;
-            let page = wasm::build(&project)?;
+        ["verify"] => verify::verify(&Project::find()?, None),
+        ["verify", "--only", step] => verify::verify(&Project::find()?, Some(step)),
+        ["wasm"] => built().map(|(project, page)| {
             println!("{}", project.short(&page.folder).display());
-            Ok(())
+        }),
+        ["boundaries"] => built().and_then(|(project, page)| boundaries::check(&project, &page)),
+        ["bits"] => built().and_then(|(project, page)| bits::check(&project, &page)),
+        ["bench", "page", arguments @ ..] => {
+            built().and_then(|(project, _)| page::bench(&project, arguments))
         }
-        _ => Err(format!(
-            "unknown command `{}`. The commands are:\n{HELP}",
-            words.join(" ")
-        )),
+        ["vendor"] => vendor::fill(&Project::find()?),
+        _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),
     }
+}
+
+fn help() -> String {
+    format!("{HELP}{}", verify::help())
+}
+
+/// Finds the project and brings the page's binary up to date.
+fn built() -> Result<(Project, wasm::Page)> {
+    let project = Project::find()?;
+    let page = wasm::build(&project)?;
+    Ok((project, page))
 }
 
 fn lab(options: &[&str]) -> Result<()> {
     let (port, open) = lab_options(options)?;
-    let project = Project::find()?;
-    wasm::build(&project)?;
+    let (project, _) = built()?;
     let server = serve::Server::bind(&project, port)?;
     let url = server.url();
     println!("The lab is at {url} (Ctrl-C ends it)");
@@ -76,7 +105,7 @@ fn lab_options(options: &[&str]) -> Result<(Option<u16>, bool)> {
                 let number = rest.next().and_then(|number| number.parse::<u16>().ok());
                 port = Some(number.ok_or("--port needs a number from 0 to 65535")?);
             }
-            _ => return Err(format!("cargo lab does not know `{option}`\n{HELP}")),
+            _ => return Err(format!("cargo lab does not know `{option}`\n{}", help())),
         }
     }
     Ok((port, open))

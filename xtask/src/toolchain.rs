@@ -167,6 +167,7 @@ fn add_with_rustup() -> Result<()> {
         .args(["target", "add", TARGET])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    command.env("RUST_BACKTRACE", "0");
     sys::run_within(&mut command, Duration::from_secs(limit))
 }
 
