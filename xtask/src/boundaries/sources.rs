@@ -123,19 +123,20 @@ pub fn machine_paths(project: &Project) -> Result<Vec<String>> {
 
 fn judge_paths(text: &str) -> Vec<String> {
     // Written in pieces, so that this file passes its own check.
-    let folders = ["work", "root", "home"].map(|name| format!("/{name}/"));
+    let folders = ["work", "root", "home"].map(|name| format!("/{name}"));
     let hosts = ["registry.npmjs", "static.crates", "index.crates"].map(|name| format!("{name}."));
+    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     let mut findings = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let starts_path = |at: usize| {
-            let before = line[..at].chars().next_back();
-            before.is_none_or(|c| {
-                !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | '~' | '}' | ')' | '*')
+        let path = folders.iter().any(|folder| {
+            line.match_indices(folder.as_str()).any(|(at, _)| {
+                let before = line[..at].chars().next_back();
+                let after = line[at + folder.len()..].chars().next();
+                let relative =
+                    |c: char| in_name(c) || matches!(c, '.' | '~' | '}' | ')' | '*' | '<');
+                !before.is_some_and(relative) && !after.is_some_and(in_name)
             })
-        };
-        let path = folders
-            .iter()
-            .any(|folder| line.match_indices(folder).any(|(at, _)| starts_path(at)));
+        });
         let host = hosts.iter().any(|host| line.contains(host.as_str()));
         if path || host {
             let shown: String = line.trim().chars().take(100).collect();
