@@ -4,4 +4,9 @@
 //! file, asks for the time or knows that a page exists.
 #![forbid(unsafe_code)]
 
+pub mod codes;
+pub mod colour;
+pub mod figure;
+pub mod raster;
 pub mod recording;
+pub mod replay;
