@@ -77,7 +77,11 @@ impl PipelineConfig {
     /// for, their absolute values.
     pub fn feature_dim(&self) -> usize {
         let parts_a_lag = 1 + usize::from(self.lag_absolute);
-        let parts = self.lags.len().saturating_mul(parts_a_lag).saturating_add(1);
+        let parts = self
+            .lags
+            .len()
+            .saturating_mul(parts_a_lag)
+            .saturating_add(1);
         self.base_dim().saturating_mul(parts)
     }
 

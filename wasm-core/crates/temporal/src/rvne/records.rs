@@ -23,7 +23,10 @@ pub fn read(
         even_if_empty: found.is_empty(),
         ..Trailer::default()
     };
-    let payload_of = |record: &Record| Payload { tag: record.tag, bytes: &bytes[record.payload.clone()] };
+    let payload_of = |record: &Record| Payload {
+        tag: record.tag,
+        bytes: &bytes[record.payload.clone()],
+    };
     let d = usize::from(shape.input_dim);
     let layers = usize::from(shape.layers);
     let mut features = d;
@@ -36,7 +39,9 @@ pub fn read(
         let payload = payload_of(record);
         match record.tag {
             tag::NAME => trailer.name = Some(payload.text(0..payload.bytes.len())?),
-            tag::CLASS_NAMES => trailer.class_names = Some(payload.names(usize::from(shape.classes))?),
+            tag::CLASS_NAMES => {
+                trailer.class_names = Some(payload.names(usize::from(shape.classes))?)
+            }
             tag::FEATURE_NAMES => trailer.feature_names = Some(payload.names(features)?),
             tag::PROVENANCE => trailer.provenance = Some(payload.text(0..payload.bytes.len())?),
             tag::SIGNATURE => trailer.signature = Some(payload.signature()?),
@@ -49,8 +54,12 @@ pub fn read(
             tag::RMS_GAINS => trailer.rms_gains = Some(payload.floats(layers * d)?),
             tag::BIAS => trailer.bias = Some(payload.floats(usize::from(shape.classes))?),
             tag::EMBEDDING => {}
-            tag::FEED_FORWARD => trailer.feed_forward = Some(payload.feed_forward(layers, d, dtype)?),
-            tag::SLOPES => trailer.slopes = Some(payload.slopes(layers * usize::from(shape.q_heads))?),
+            tag::FEED_FORWARD => {
+                trailer.feed_forward = Some(payload.feed_forward(layers, d, dtype)?)
+            }
+            tag::SLOPES => {
+                trailer.slopes = Some(payload.slopes(layers * usize::from(shape.q_heads))?)
+            }
             tag::PIPELINE => trailer.pipeline = Some(pipeline::read(payload.bytes, features)?),
             unknown => trailer.unknown.push((unknown, payload.bytes.to_vec())),
         }
@@ -68,7 +77,11 @@ impl Payload<'_> {
     fn expect_len(&self, expected: u64) -> Result<(), BlobError> {
         match self.bytes.len() as u64 {
             got if got == expected => Ok(()),
-            got => Err(BlobError::TrailerPayloadLength { tag: self.tag, expected, got }),
+            got => Err(BlobError::TrailerPayloadLength {
+                tag: self.tag,
+                expected,
+                got,
+            }),
         }
     }
 
@@ -76,9 +89,10 @@ impl Payload<'_> {
         let start = range.start;
         match core::str::from_utf8(&self.bytes[range]) {
             Ok(text) => Ok(String::from(text)),
-            Err(error) => {
-                Err(BlobError::TrailerUtf8 { tag: self.tag, at: start + error.valid_up_to() })
-            }
+            Err(error) => Err(BlobError::TrailerUtf8 {
+                tag: self.tag,
+                at: start + error.valid_up_to(),
+            }),
         }
     }
 
@@ -100,16 +114,21 @@ impl Payload<'_> {
         }
         match names.len() {
             got if got == expected => Ok(names),
-            got => Err(BlobError::TrailerCount { tag: self.tag, expected, got }),
+            got => Err(BlobError::TrailerCount {
+                tag: self.tag,
+                expected,
+                got,
+            }),
         }
     }
 
     /// All floats are looked at, those in `dtype` included.
     fn finite(&self, values: Vec<f32>, first_index: usize) -> Result<Vec<f32>, BlobError> {
         match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => {
-                Err(BlobError::TrailerNotFinite { tag: self.tag, index: first_index + index })
-            }
+            Some(index) => Err(BlobError::TrailerNotFinite {
+                tag: self.tag,
+                index: first_index + index,
+            }),
             None => Ok(values),
         }
     }
@@ -122,21 +141,31 @@ impl Payload<'_> {
     fn slopes(&self, count: usize) -> Result<Vec<f32>, BlobError> {
         let slopes = self.floats(count)?;
         match slopes.iter().position(|&slope| slope < 0.0) {
-            Some(index) => Err(BlobError::TrailerNegative { tag: self.tag, index }),
+            Some(index) => Err(BlobError::TrailerNegative {
+                tag: self.tag,
+                index,
+            }),
             None => Ok(slopes),
         }
     }
 
     fn signature(&self) -> Result<Signature, BlobError> {
         self.expect_len(96)?;
-        let mut record = Signature { public_key: [0; 32], signature: [0; 64] };
+        let mut record = Signature {
+            public_key: [0; 32],
+            signature: [0; 64],
+        };
         record.public_key.copy_from_slice(&self.bytes[..32]);
         record.signature.copy_from_slice(&self.bytes[32..]);
         Ok(record)
     }
 
     fn undefined(&self, at: usize, value: u16) -> BlobError {
-        BlobError::TrailerValue { tag: self.tag, at, value }
+        BlobError::TrailerValue {
+            tag: self.tag,
+            at,
+            value,
+        }
     }
 
     fn attention(&self) -> Result<AttentionRecord, BlobError> {
@@ -164,10 +193,16 @@ impl Payload<'_> {
         }
         let frame_rate_hz = f32::from_bits(u32_at(b, 12));
         if !frame_rate_hz.is_finite() {
-            return Err(BlobError::TrailerNotFinite { tag: self.tag, index: 0 });
+            return Err(BlobError::TrailerNotFinite {
+                tag: self.tag,
+                index: 0,
+            });
         }
         if frame_rate_hz < 0.0 {
-            return Err(BlobError::TrailerNegative { tag: self.tag, index: 0 });
+            return Err(BlobError::TrailerNegative {
+                tag: self.tag,
+                index: 0,
+            });
         }
         Ok(AttentionRecord {
             window: u16_at(b, 0),
@@ -200,10 +235,18 @@ impl Payload<'_> {
         let feature_dim = self.size()?;
         self.expect_len(4 + u64::from(feature_dim) * (d * dtype.bytes()) as u64)?;
         let matrix = self.finite(read_floats(&self.bytes[4..], dtype), 0)?;
-        Ok(Embedding { feature_dim, matrix })
+        Ok(Embedding {
+            feature_dim,
+            matrix,
+        })
     }
 
-    fn feed_forward(&self, layers: usize, d: usize, dtype: Dtype) -> Result<FeedForward, BlobError> {
+    fn feed_forward(
+        &self,
+        layers: usize,
+        d: usize,
+        dtype: Dtype,
+    ) -> Result<FeedForward, BlobError> {
         let hidden = self.size()?;
         // Below 2^53.
         let gains_len = d as u64 * 4;
@@ -222,8 +265,14 @@ impl Payload<'_> {
                 w2: self.finite(read_floats(w2, dtype), first + d + d * usize::from(hidden))?,
             })
         };
-        let layers = self.bytes[4..].chunks_exact(layer_len as usize).enumerate().map(layer);
-        Ok(FeedForward { hidden, layers: layers.collect::<Result<_, BlobError>>()? })
+        let layers = self.bytes[4..]
+            .chunks_exact(layer_len as usize)
+            .enumerate()
+            .map(layer);
+        Ok(FeedForward {
+            hidden,
+            layers: layers.collect::<Result<_, BlobError>>()?,
+        })
     }
 }
 
@@ -235,7 +284,11 @@ pub fn write(out: &mut Vec<u8>, blob: &WeightBlob, tag: u8) -> Result<(), BlobEr
     let features = blob.feature_dim();
     let expect_numbers = |values: &[f32], expected: usize| match values.len() {
         got if got == expected => Ok(()),
-        got => Err(BlobError::TrailerPayloadLength { tag, expected: expected as u64 * 4, got: got as u64 * 4 }),
+        got => Err(BlobError::TrailerPayloadLength {
+            tag,
+            expected: expected as u64 * 4,
+            got: got as u64 * 4,
+        }),
     };
     let floats = |out: &mut Vec<u8>, values: &Option<Vec<f32>>| {
         write_floats(out, values.as_deref().unwrap_or(&[]), Dtype::F32);
@@ -320,7 +373,12 @@ fn write_attention(out: &mut Vec<u8>, record: &AttentionRecord) {
         | u8::from(record.global_token) << 2;
     out.extend_from_slice(&record.window.to_le_bytes());
     out.extend_from_slice(&record.block_size.to_le_bytes());
-    out.extend_from_slice(&[record.pattern as u8, switches, record.per_level, record.pooling as u8]);
+    out.extend_from_slice(&[
+        record.pattern as u8,
+        switches,
+        record.per_level,
+        record.pooling as u8,
+    ]);
     out.extend_from_slice(&record.window_len.to_le_bytes());
     out.extend_from_slice(&[record.salient, 0]);
     out.extend_from_slice(&record.frame_rate_hz.to_le_bytes());
