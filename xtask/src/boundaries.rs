@@ -7,97 +7,84 @@ mod crates;
 mod sources;
 mod wasm;
 
-use std::fs;
-
 use crate::project::Project;
-use crate::sys::{Result, at};
-use crate::wasm::Page;
-
-/// What a check looks at.
-struct Subject<'a> {
-    project: &'a Project,
-    page: &'a Page,
-}
+use crate::sys::Result;
 
 /// One boundary.
 struct Check {
     name: &'static str,
     why: &'static str,
     /// Returns what is wrong, one line each; nothing when the boundary holds.
-    find: fn(&Subject<'_>) -> Result<Vec<String>>,
+    find: fn(&Project) -> Result<Vec<String>>,
 }
 
 const CHECKS: [Check; 11] = [
     Check {
         name: "core-tree",
         why: "csi-temporal runs on the node: a crate more could bring std, and with it other output bits",
-        find: |s| crates::core_tree(s.project),
+        find: crates::core_tree,
     },
     Check {
         name: "kernel-features",
         why: "with std, parallel or fp16 the upstream kernel takes exp() from the C library",
-        find: |s| crates::kernel_features(s.project),
+        find: crates::kernel_features,
     },
     Check {
         name: "lab-dependencies",
         why: "csi-lab knows no browser: its own dependencies hold no binding crate",
-        find: |s| crates::lab_dependencies(s.project),
+        find: crates::lab_dependencies,
     },
     Check {
         name: "core-manifest",
         why: "a cargo feature of the core could change numbers on one target only",
-        find: |s| crates::core_manifest(s.project),
+        find: crates::core_manifest,
     },
     Check {
         name: "pins",
         why: "vendor/pins.toml says which upstream source is built; Cargo.lock must say the same",
-        find: |s| crates::pins(s.project),
+        find: crates::pins,
     },
     Check {
         name: "lock-sources",
         why: "the lock files must work wherever the packages are served from",
-        find: |s| crates::lock_sources(s.project),
+        find: crates::lock_sources,
     },
     Check {
         name: "attributes",
         why: "no_std and forbid(unsafe_code) are promises of the crate roots",
-        find: |s| sources::attributes(s.project),
+        find: sources::attributes,
     },
     Check {
         name: "no-io",
         why: "csi-lab takes bytes and times; it opens, asks and spawns nothing",
-        find: |s| sources::no_io(s.project),
+        find: sources::no_io,
     },
     Check {
         name: "pkg-importers",
         why: "one module and the workers load the binary, so errors become JavaScript in one place",
-        find: |s| sources::pkg_importers(s.project),
+        find: sources::pkg_importers,
     },
     Check {
         name: "machine-paths",
         why: "a path or host of one machine in a file breaks the others",
-        find: |s| sources::machine_paths(s.project),
+        find: sources::machine_paths,
     },
     Check {
         name: "wasm-imports",
         why: "an import from \"env\" is a C function that no browser has",
-        find: |s| {
-            let bytes = fs::read(&s.page.module).map_err(at(&s.page.module))?;
-            wasm::foreign_imports(&bytes)
-        },
+        find: wasm::foreign_imports,
     },
 ];
 
-/// Runs all checks and prints each.
+/// Runs all checks and prints each. The binary is looked at as the last build left it.
 ///
 /// # Errors
 ///
 /// When any boundary is crossed or cannot be looked at.
-pub fn check(project: &Project, page: &Page) -> Result<()> {
-    let subject = Subject { project, page };
+pub fn check(project: &Project) -> Result<()> {
     let mut crossed = Vec::new();
     for check in CHECKS {
-        let findings = (check.find)(&subject).unwrap_or_else(|error| vec![error]);
+        let findings = (check.find)(project).unwrap_or_else(|error| vec![error]);
         println!(
             "{:<18}{}",
             check.name,

@@ -61,7 +61,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["wasm"] => built().map(|(project, page)| {
             println!("{}", project.short(&page.folder).display());
         }),
-        ["boundaries"] => built().and_then(|(project, page)| boundaries::check(&project, &page)),
+        ["boundaries"] => boundaries::check(&Project::find()?),
         ["bits"] => built().and_then(|(project, page)| bits::check(&project, &page)),
         ["bench", "page", arguments @ ..] => {
             built().and_then(|(project, _)| page::bench(&project, arguments))

@@ -19,7 +19,9 @@ pub fn at(path: &Path) -> impl Fn(std::io::Error) -> String + '_ {
 
 /// Returns the command as one would type it, for messages.
 pub fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     words.join(" ")
 }

@@ -106,7 +106,7 @@ fn already_there(project: &Project) -> Result<Option<WasmRustc>> {
         .chain(Compiler::ask(Path::new(SYSTEM_RUSTC)))
     {
         let sysroot = sysroot_folder(project, &base);
-        if has_std(&libs_in(&sysroot)) {
+        if is_whole(&sysroot, &base) {
             return Ok(Some(made(&sysroot, &base)));
         }
         let kept = vendored_libs(project, &base.version.commit);
@@ -137,6 +137,13 @@ fn has_std(libs: &Path) -> bool {
         file.file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with("libstd-"))
     })
+}
+
+/// A made sysroot refers to its base compiler, which may have moved since.
+fn is_whole(sysroot: &Path, base: &Compiler) -> bool {
+    has_std(&libs_in(sysroot))
+        && Compiler::ask(&sysroot.join("bin/rustc"))
+            .is_some_and(|made| made.version == base.version)
 }
 
 fn made(sysroot: &Path, base: &Compiler) -> WasmRustc {
@@ -351,11 +358,12 @@ fn assemble(project: &Project, base: &Compiler, libs: &Path) -> Result<WasmRustc
     link(&base.own_rustlib().join("lib"), &host.join("lib"))?;
     link(&linker, &host.join("bin/rust-lld"))?;
     write_wrapper(&part.join("bin/rustc"), &resolved(base)?)?;
-    match fs::rename(&part, &sysroot) {
-        // Another run was faster: its sysroot is as good.
-        Err(_) if has_std(&libs_in(&sysroot)) => sys::remove_folder(&part)?,
-        result => result.map_err(at(&sysroot))?,
+    // Another run may have been faster, and its sysroot is as good.
+    if !is_whole(&sysroot, base) {
+        sys::remove_folder(&sysroot)?;
+        fs::rename(&part, &sysroot).map_err(at(&sysroot))?;
     }
+    sys::remove_folder(&part)?;
     Ok(made(&sysroot, base))
 }
 

@@ -56,7 +56,7 @@ const STEPS: [Step; 9] = [
     Step {
         name: "boundaries",
         about: "rooms, pins and paths are as agreed",
-        needs: &["wasm"],
+        needs: &[],
         run: check_boundaries,
     },
     Step {
@@ -126,11 +126,11 @@ fn build_wasm(project: &Project) -> Result<Outcome> {
 }
 
 fn check_boundaries(project: &Project) -> Result<Outcome> {
-    boundaries::check(project, &wasm::build(project)?).map(|()| Outcome::Passed)
+    boundaries::check(project).map(|()| Outcome::Passed)
 }
 
 fn check_bits(project: &Project) -> Result<Outcome> {
-    bits::check(project, &wasm::build(project)?).map(|()| Outcome::Passed)
+    bits::check(project, &wasm::page(project)?).map(|()| Outcome::Passed)
 }
 
 fn npm(project: &Project) -> Result<Outcome> {

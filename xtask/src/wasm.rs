@@ -25,6 +25,15 @@ pub struct Page {
     pub module: PathBuf,
 }
 
+/// Returns where the files of a build are, built or not.
+///
+/// # Errors
+///
+/// When the manifest is wrong.
+pub fn page(project: &Project) -> Result<Page> {
+    Ok(Manifest::read(project)?.page(project))
+}
+
 /// Builds the page's binary and writes the output folder, when anything changed.
 ///
 /// # Errors
@@ -53,12 +62,7 @@ pub fn build(project: &Project) -> Result<Page> {
         .join(TARGET)
         .join(&manifest.profile)
         .join(file);
-    let folder = project.root.join(&manifest.out_dir);
-    let page = Page {
-        script: folder.join(format!("{}.js", manifest.out_name)),
-        module: folder.join(format!("{}_bg.wasm", manifest.out_name)),
-        folder,
-    };
+    let page = manifest.page(project);
     write_page(project, &manifest, &input, &page)?;
     Ok(page)
 }
@@ -156,6 +160,15 @@ impl Manifest {
             ));
         }
         Ok(manifest)
+    }
+
+    fn page(&self, project: &Project) -> Page {
+        let folder = project.root.join(&self.out_dir);
+        Page {
+            script: folder.join(format!("{}.js", self.out_name)),
+            module: folder.join(format!("{}_bg.wasm", self.out_name)),
+            folder,
+        }
     }
 
     fn parse(text: &str) -> Result<Self> {

@@ -1,9 +1,20 @@
 //! Check of the page's binary: what it imports.
 
+use std::fs;
+
+use crate::project::Project;
 use crate::sys::Result;
+use crate::wasm;
+
+pub fn foreign_imports(project: &Project) -> Result<Vec<String>> {
+    let module = wasm::page(project)?.module;
+    let bytes = fs::read(&module)
+        .map_err(|error| format!("{}: {error}; run `cargo xtask wasm`", module.display()))?;
+    judge_imports(&bytes)
+}
 
 /// Returns the imports from a module called "env".
-pub fn foreign_imports(module: &[u8]) -> Result<Vec<String>> {
+fn judge_imports(module: &[u8]) -> Result<Vec<String>> {
     let imports = imported_names(module).ok_or("the page's binary is no readable wasm module")?;
     let foreign = imports.iter().filter(|(from, _)| from == "env");
     Ok(foreign
@@ -108,16 +119,16 @@ mod tests {
 
     #[test]
     fn an_import_from_env_is_seen() {
-        assert_eq!(foreign_imports(&module("./a.js")), Ok(vec![]));
-        let found = foreign_imports(&module("env")).unwrap();
+        assert_eq!(judge_imports(&module("./a.js")), Ok(vec![]));
+        let found = judge_imports(&module("env")).unwrap();
         assert_eq!(found, ["import \"env\" \"mem\"", "import \"env\" \"f\""]);
     }
 
     #[test]
     fn a_broken_module_is_refused() {
         let whole = module("env");
-        assert!(foreign_imports(b"").is_err());
-        assert!(foreign_imports(&whole[..whole.len() - 1]).is_err());
-        assert!(foreign_imports(b"\0asm\x01\0\0\0\x02\xff\xff\xff\xff\xff\x01").is_err());
+        assert!(judge_imports(b"").is_err());
+        assert!(judge_imports(&whole[..whole.len() - 1]).is_err());
+        assert!(judge_imports(b"\0asm\x01\0\0\0\x02\xff\xff\xff\xff\xff\x01").is_err());
     }
 }
