@@ -23,7 +23,10 @@ fn sparse_equals_upstream_for_random_shapes() {
         let theirs = upstream::forward(&inputs.view(), &pattern).unwrap();
         let scale = magnitude(inputs.v.data());
         let diff = max_abs_diff(ours.data(), theirs.data()) / scale;
-        assert!(diff <= tolerance::UPSTREAM, "seed {seed}, {pattern:?}: {diff:e}");
+        assert!(
+            diff <= tolerance::UPSTREAM,
+            "seed {seed}, {pattern:?}: {diff:e}"
+        );
         worst = worst.max(diff);
     }
     println!("largest difference per unit: {worst:e}");
@@ -45,7 +48,11 @@ fn dense_equals_upstream_bit_for_bit() {
 #[test]
 fn the_upstream_backend_is_the_crate() {
     let inputs = Random::new(7).inputs(50, 4, 2, 8, 1.0);
-    let pattern = SparsePattern { window: 5, block_size: 4, ..SparsePattern::default() };
+    let pattern = SparsePattern {
+        window: 5,
+        block_size: 4,
+        ..SparsePattern::default()
+    };
     let convert = |tensor: &Tensor3| {
         let [seq, heads, dim] = tensor.shape();
         registry::Tensor3::from_vec(tensor.data().to_vec(), seq, heads, dim).unwrap()
@@ -57,7 +64,11 @@ fn the_upstream_backend_is_the_crate() {
     })
     .unwrap();
     let expected = kernel
-        .forward_gqa(&convert(&inputs.q), &convert(&inputs.k), &convert(&inputs.v))
+        .forward_gqa(
+            &convert(&inputs.q),
+            &convert(&inputs.k),
+            &convert(&inputs.v),
+        )
         .unwrap();
     let got = forward(BackendKind::Upstream, &inputs.view(), &pattern).unwrap();
     assert_eq!(bits(got.data()), bits(&expected.data));
@@ -67,7 +78,11 @@ fn the_upstream_backend_is_the_crate() {
 #[test]
 fn the_gate_only_removes_log_stride_tokens() {
     let inputs = Random::new(8).inputs(64, 4, 4, 8, 1.0);
-    let pattern = SparsePattern { window: 4, block_size: 8, ..SparsePattern::default() };
+    let pattern = SparsePattern {
+        window: 4,
+        block_size: 8,
+        ..SparsePattern::default()
+    };
     let gated = |pattern: &SparsePattern, top_k| {
         let gate = upstream::Gate { top_k };
         upstream::forward_gated(&inputs.view(), pattern, &gate).unwrap()
@@ -75,9 +90,16 @@ fn the_gate_only_removes_log_stride_tokens() {
     let plain = upstream::forward(&inputs.view(), &pattern).unwrap();
     assert_eq!(bits(gated(&pattern, 64).data()), bits(plain.data()));
     assert_ne!(bits(gated(&pattern, 0).data()), bits(plain.data()));
-    let without = SparsePattern { log_stride: false, landmarks: false, ..pattern };
+    let without = SparsePattern {
+        log_stride: false,
+        landmarks: false,
+        ..pattern
+    };
     let expected = upstream::forward(&inputs.view(), &without).unwrap();
-    let tokens_only = SparsePattern { landmarks: false, ..pattern };
+    let tokens_only = SparsePattern {
+        landmarks: false,
+        ..pattern
+    };
     assert_eq!(bits(gated(&tokens_only, 0).data()), bits(expected.data()));
 }
 
@@ -91,14 +113,21 @@ fn gate_depends_on_the_future() {
             *number *= 50.0;
         }
     }
-    let pattern = SparsePattern { window: 2, landmarks: false, ..SparsePattern::default() };
+    let pattern = SparsePattern {
+        window: 2,
+        landmarks: false,
+        ..SparsePattern::default()
+    };
     let past = |inputs: &Inputs, backend| {
         let out = forward(backend, &inputs.view(), &pattern).unwrap();
         bits(&out.data()[..48 * 2 * 8])
     };
     let gated = BackendKind::UpstreamGated { top_k: 12 };
     assert_ne!(past(&inputs, gated), past(&changed, gated));
-    assert_eq!(past(&inputs, BackendKind::Upstream), past(&changed, BackendKind::Upstream));
+    assert_eq!(
+        past(&inputs, BackendKind::Upstream),
+        past(&changed, BackendKind::Upstream)
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use super::Inputs;
 use csi_temporal::attention::{SparsePattern, Weighting};
+use csi_temporal::rvne::{AttentionPattern, Pooling, WeightBlob};
+use csi_temporal::tensor::Tensor3;
 
 /// What a row looks at: tokens and blocks, each once, in order of discovery.
 pub fn edges(pattern: &SparsePattern, row: usize, seq: usize) -> (Vec<usize>, Vec<usize>) {
@@ -23,7 +25,10 @@ pub fn edges(pattern: &SparsePattern, row: usize, seq: usize) -> (Vec<usize>, Ve
         discover(&mut tokens, 0);
     }
     if pattern.log_stride {
-        for j in powers().flat_map(|stride| [i - stride, i + stride]).filter(|j| visible(*j)) {
+        for j in powers()
+            .flat_map(|stride| [i - stride, i + stride])
+            .filter(|j| visible(*j))
+        {
             discover(&mut tokens, j);
         }
     }
@@ -36,14 +41,28 @@ pub fn edges(pattern: &SparsePattern, row: usize, seq: usize) -> (Vec<usize>, Ve
         let seen = |b: isize| {
             0 <= b
                 && b < block_count
-                && if pattern.causal { (b + 1) * size <= i + 1 } else { b != i / size }
+                && if pattern.causal {
+                    (b + 1) * size <= i + 1
+                } else {
+                    b != i / size
+                }
         };
-        let pivot = if pattern.causal { (i + 1) / size - 1 } else { i / size };
-        for b in [pivot - 1, pivot, pivot + 1].into_iter().filter(|b| seen(*b)) {
+        let pivot = if pattern.causal {
+            (i + 1) / size - 1
+        } else {
+            i / size
+        };
+        for b in [pivot - 1, pivot, pivot + 1]
+            .into_iter()
+            .filter(|b| seen(*b))
+        {
             discover(&mut blocks, b);
         }
         if pattern.log_stride && pivot >= 0 {
-            for b in powers().flat_map(|s| [pivot - s, pivot + s]).filter(|b| seen(*b)) {
+            for b in powers()
+                .flat_map(|s| [pivot - s, pivot + s])
+                .filter(|b| seen(*b))
+            {
                 discover(&mut blocks, b);
             }
         }
@@ -64,9 +83,9 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
     let kv_head = head * inputs.k.heads() / q_heads;
     // Every edge as the tokens that it is the mean of, and what its score gets on top.
     let edges: Vec<(Vec<usize>, f64)> = match over {
-        Over::Dense { causal } => {
-            (0..if causal { row + 1 } else { seq }).map(|j| (vec![j], 0.0)).collect()
-        }
+        Over::Dense { causal } => (0..if causal { row + 1 } else { seq })
+            .map(|j| (vec![j], 0.0))
+            .collect(),
         Over::Sparse(pattern, weighting) => {
             let (tokens, blocks) = edges(pattern, row, seq);
             let tokens = tokens.into_iter().map(|j| (vec![j], 0.0));
@@ -88,12 +107,17 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
             let count = members.len() as f64;
             let mut score = 0.0;
             for d in 0..dim {
-                let key: f64 =
-                    members.iter().map(|j| f64::from(inputs.k.row(*j, kv_head)[d])).sum();
+                let key: f64 = members
+                    .iter()
+                    .map(|j| f64::from(inputs.k.row(*j, kv_head)[d]))
+                    .sum();
                 score += f64::from(inputs.q.row(row, head)[d]) * key / count;
             }
             let position = members.iter().sum::<usize>() as f64 / count;
-            let slope = inputs.slopes.get(head).map_or(0.0, |slope| f64::from(*slope));
+            let slope = inputs
+                .slopes
+                .get(head)
+                .map_or(0.0, |slope| f64::from(*slope));
             score / (dim as f64).sqrt() - slope * (row as f64 - position).abs() + bonus
         })
         .collect();
@@ -105,7 +129,12 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
             weights[*j] += (score - max).exp() / sum / members.len() as f64;
         }
     }
-    (weights, scores.iter().fold(0.0, |largest: f64, score| largest.max(score.abs())))
+    (
+        weights,
+        scores
+            .iter()
+            .fold(0.0, |largest: f64, score| largest.max(score.abs())),
+    )
 }
 
 /// The output `[seq, q_heads, dim]` and the largest |score|.
@@ -124,4 +153,136 @@ pub fn attention(inputs: &Inputs, over: Over<'_>) -> (Vec<f64>, f64) {
         }
     }
     (out, largest)
+}
+
+/// `x W` for a row-major `[in][out]` matrix.
+fn times(x: &[f64], w: &[f32]) -> Vec<f64> {
+    let cols = w.len() / x.len();
+    (0..cols)
+        .map(|c| {
+            x.iter()
+                .zip(w.chunks(cols))
+                .map(|(x, row)| x * f64::from(row[c]))
+                .sum()
+        })
+        .collect()
+}
+
+fn rms_norm(x: &[f64], gains: &[f32]) -> Vec<f64> {
+    let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+    x.iter()
+        .zip(gains)
+        .map(|(x, g)| x / (mean + 1e-6).sqrt() * f64::from(*g))
+        .collect()
+}
+
+fn plus(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a + b).collect()
+}
+
+/// The head's logits for `rows`, `[n][feature_dim]`, with the attention that the blob asks for.
+///
+/// The queries, keys and values are rounded to f32 before attention, as they have to be stored.
+pub fn head(blob: &WeightBlob, rows: &[f32]) -> Vec<f64> {
+    let [d, q_heads, kv_heads, dim] = [
+        blob.shape.input_dim,
+        blob.shape.q_heads,
+        blob.shape.kv_heads,
+        blob.shape.head_dim,
+    ]
+    .map(usize::from);
+    let trailer = &blob.trailer;
+    let record = trailer.attention.unwrap_or_default();
+    let pattern = SparsePattern {
+        window: record.window.into(),
+        block_size: record.block_size.into(),
+        log_stride: record.log_stride,
+        landmarks: record.landmarks,
+        global_token: record.global_token,
+        causal: true,
+    };
+    let over = match record.pattern {
+        AttentionPattern::UpstreamEdges => Over::Sparse(&pattern, Weighting::Plain),
+        AttentionPattern::LnCount => Over::Sparse(&pattern, Weighting::LnCount),
+        AttentionPattern::Dense => Over::Dense { causal: true },
+        other => panic!("no twin for {other:?}"),
+    };
+    let mut file = blob.weights.as_slice();
+    let mut matrix = |len: usize| {
+        let (taken, rest) = file.split_at(len);
+        file = rest;
+        taken
+    };
+
+    let mut x: Vec<Vec<f64>> = rows
+        .chunks(blob.feature_dim())
+        .map(|row| {
+            let mut row: Vec<f64> = row.iter().map(|number| f64::from(*number)).collect();
+            if let Some(norm) = &trailer.normalisation {
+                for (d, number) in row.iter_mut().enumerate() {
+                    *number = (*number - f64::from(norm.mean[d])) * f64::from(norm.inv_std[d]);
+                }
+            }
+            match &trailer.embedding {
+                Some(embedding) => times(&row, &embedding.matrix),
+                None => row,
+            }
+        })
+        .collect();
+    for layer in 0..usize::from(blob.shape.layers) {
+        let (wq, wk, wv, wo) = (
+            matrix(d * q_heads * dim),
+            matrix(d * kv_heads * dim),
+            matrix(d * kv_heads * dim),
+            matrix(q_heads * dim * d),
+        );
+        let h: Vec<Vec<f64>> = match &trailer.rms_gains {
+            Some(gains) => x
+                .iter()
+                .map(|x| rms_norm(x, &gains[layer * d..][..d]))
+                .collect(),
+            None => x.clone(),
+        };
+        let project = |w: &[f32], heads| {
+            let numbers = h
+                .iter()
+                .flat_map(|h| times(h, w))
+                .map(|y| y as f32)
+                .collect();
+            Tensor3::from_vec(numbers, h.len(), heads, dim).unwrap()
+        };
+        let inputs = Inputs {
+            q: project(wq, q_heads),
+            k: project(wk, kv_heads),
+            v: project(wv, kv_heads),
+            slopes: trailer.slopes.as_ref().map_or(vec![], |slopes| {
+                slopes[layer * q_heads..][..q_heads].to_vec()
+            }),
+        };
+        let (mixed, _) = attention(&inputs, over);
+        for (x, mixed) in x.iter_mut().zip(mixed.chunks(q_heads * dim)) {
+            *x = plus(x, &times(mixed, wo));
+            if let Some(feed_forward) = &trailer.feed_forward {
+                let part = &feed_forward.layers[layer];
+                let mut hidden = times(&rms_norm(x, &part.gains), &part.w1);
+                hidden
+                    .iter_mut()
+                    .for_each(|number| *number = number.max(0.0));
+                *x = plus(x, &times(&hidden, &part.w2));
+            }
+        }
+    }
+    let pooled = match record.pooling {
+        Pooling::Mean => {
+            let sum = x.iter().fold(vec![0.0; d], |sum, x| plus(&sum, x));
+            sum.into_iter().map(|sum| sum / x.len() as f64).collect()
+        }
+        Pooling::Last => x.last().unwrap().clone(),
+    };
+    let mut logits = times(&pooled, matrix(d * usize::from(blob.shape.classes)));
+    if let Some(bias) = &trailer.bias {
+        let bias: Vec<f64> = bias.iter().map(|bias| f64::from(*bias)).collect();
+        logits = plus(&logits, &bias);
+    }
+    logits
 }

@@ -17,9 +17,10 @@ pub const TWIN: f64 = 4e-7;
 /// A row of weights against 1: one rounding per weight and one per share of a block.
 pub const ROW_SUM: f32 = 1e-5;
 
-/// The head's logits against the f64 twin, relative to the largest logit, at least 1: two layers
-/// of matrices with up to 40 terms, each rounding at 6e-8, on activations that grow to about 10.
-pub const HEAD: f64 = 2e-5;
+/// The head's logits against the f64 twin or another backend, relative to the largest logit, at
+/// least 1: two layers of matrices with up to 128 terms, each rounding at 6e-8, on activations that
+/// grow to about 10. Measured over all 128 sets of records: 5e-7.
+pub const HEAD: f64 = 5e-6;
 
 /// Our decode step against upstream's, per unit of the largest |v|, at least 1.
 ///

@@ -1,0 +1,277 @@
+//! The head's parts, one row at a time, with the order of every sum.
+
+use super::{HeadError, Part};
+use crate::rvne::{self, Trailer};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Keeps a row of zeros from dividing by zero in the RMS-norm.
+const RMS_EPSILON: f32 = 1e-6;
+
+/// Checks a part's length and that its numbers are finite.
+pub(super) fn check(part: Part, numbers: &[f32], expected: usize) -> Result<(), HeadError> {
+    if numbers.len() != expected {
+        return Err(HeadError::PartLength {
+            part,
+            expected,
+            got: numbers.len(),
+        });
+    }
+    match numbers.iter().position(|number| !number.is_finite()) {
+        Some(index) => Err(HeadError::PartNotFinite { part, index }),
+        None => Ok(()),
+    }
+}
+
+/// Splits `[layers][width]` numbers by layer; `None` for each layer when there are none.
+pub(super) fn split_layers(
+    part: Part,
+    numbers: Option<&[f32]>,
+    layers: usize,
+    width: usize,
+) -> Result<Vec<Option<Vec<f32>>>, HeadError> {
+    let Some(numbers) = numbers else {
+        return Ok(vec![None; layers]);
+    };
+    check(part, numbers, layers * width)?;
+    Ok(numbers
+        .chunks_exact(width)
+        .map(|layer| Some(layer.to_vec()))
+        .collect())
+}
+
+/// Adds `b` to `a`, number by number.
+pub(super) fn add(a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a += b;
+    }
+}
+
+/// Writes `x[d] * (1 / sqrt(mean(x * x) + eps)) * gains[d]` into `out`; the squares are summed
+/// left to right.
+fn rms_norm(x: &[f32], gains: &[f32], out: &mut Vec<f32>) {
+    let mut sum = 0.0;
+    for x in x {
+        sum += x * x;
+    }
+    let inverse = 1.0 / libm::sqrtf(sum / x.len() as f32 + RMS_EPSILON);
+    out.clear();
+    out.extend(x.iter().zip(gains).map(|(x, gain)| x * inverse * gain));
+}
+
+/// A weight matrix, row-major `[in][out]`.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    numbers: Vec<f32>,
+    cols: usize,
+}
+
+impl Matrix {
+    /// Copies `rows * cols` numbers.
+    pub fn new(numbers: &[f32], rows: usize, cols: usize) -> Self {
+        debug_assert_eq!(numbers.len(), rows * cols);
+        Self {
+            numbers: numbers.to_vec(),
+            cols,
+        }
+    }
+
+    /// Writes `x W` into `out`: `x[0] * W[0][o] + x[1] * W[1][o] + ...`, left to right.
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
+        out.fill(0.0);
+        for (x, row) in x.iter().zip(self.numbers.chunks_exact(self.cols)) {
+            for (out, weight) in out.iter_mut().zip(row) {
+                *out += x * weight;
+            }
+        }
+    }
+
+    /// Writes `x W` into `out`, which becomes as long as it has to be.
+    fn apply_into(&self, x: &[f32], out: &mut Vec<f32>) {
+        out.resize(self.cols, 0.0);
+        self.apply(x, out);
+    }
+}
+
+/// Rows between two parts, kept so that nothing is allocated per row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    normed: Vec<f32>,
+    hidden: Vec<f32>,
+    change: Vec<f32>,
+}
+
+/// From a feature row to the first layer's input.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    pub feature_dim: usize,
+    normalisation: Option<rvne::Normalisation>,
+    embedding: Option<Matrix>,
+}
+
+impl Input {
+    pub fn load(trailer: &Trailer, d: usize) -> Result<Self, HeadError> {
+        let mut feature_dim = d;
+        let mut embedding = None;
+        if let Some(record) = &trailer.embedding {
+            feature_dim = usize::from(record.feature_dim);
+            if feature_dim == 0 {
+                return Err(HeadError::PartLength {
+                    part: Part::Embedding,
+                    expected: d,
+                    got: 0,
+                });
+            }
+            check(Part::Embedding, &record.matrix, feature_dim * d)?;
+            embedding = Some(Matrix::new(&record.matrix, feature_dim, d));
+        }
+        if let Some(normalisation) = &trailer.normalisation {
+            check(Part::Normalisation, &normalisation.mean, feature_dim)?;
+            check(Part::Normalisation, &normalisation.inv_std, feature_dim)?;
+        }
+        Ok(Self {
+            feature_dim,
+            normalisation: trailer.normalisation.clone(),
+            embedding,
+        })
+    }
+
+    /// Writes row number `index` as the layers see it into `x`, `[D]`.
+    pub fn read(
+        &self,
+        index: usize,
+        row: &[f32],
+        scratch: &mut Scratch,
+        x: &mut [f32],
+    ) -> Result<(), HeadError> {
+        if let Some(column) = row.iter().position(|number| !number.is_finite()) {
+            return Err(HeadError::RowNotFinite { row: index, column });
+        }
+        let normed = &mut scratch.normed;
+        normed.clear();
+        normed.extend_from_slice(row);
+        if let Some(rvne::Normalisation { mean, inv_std }) = &self.normalisation {
+            for ((number, mean), inv_std) in normed.iter_mut().zip(mean).zip(inv_std) {
+                *number = (*number - mean) * inv_std;
+            }
+        }
+        match &self.embedding {
+            Some(embedding) => embedding.apply(normed, x),
+            None => x.copy_from_slice(normed),
+        }
+        Ok(())
+    }
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub gains: Option<Vec<f32>>,
+    pub wq: Matrix,
+    pub wk: Matrix,
+    pub wv: Matrix,
+    pub wo: Matrix,
+    pub slopes: Vec<f32>,
+    pub feed_forward: Option<FeedForward>,
+}
+
+impl Layer {
+    /// Writes one row's query, key and value.
+    pub fn project(
+        &self,
+        x: &[f32],
+        scratch: &mut Scratch,
+        q: &mut [f32],
+        k: &mut [f32],
+        v: &mut [f32],
+    ) {
+        let x = match &self.gains {
+            None => x,
+            Some(gains) => {
+                rms_norm(x, gains, &mut scratch.normed);
+                &scratch.normed
+            }
+        };
+        self.wq.apply(x, q);
+        self.wk.apply(x, k);
+        self.wv.apply(x, v);
+    }
+
+    /// Adds to one row what attention `mixed`, `[q_heads * head_dim]`, and what the feed-forward
+    /// makes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Overflow`].
+    pub fn finish(
+        &self,
+        x: &mut [f32],
+        mixed: &[f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), HeadError> {
+        let Scratch {
+            normed,
+            hidden,
+            change,
+        } = scratch;
+        self.wo.apply_into(mixed, change);
+        add(x, change);
+        if let Some(FeedForward { gains, w1, w2 }) = &self.feed_forward {
+            rms_norm(x, gains, normed);
+            w1.apply_into(normed, hidden);
+            // A NaN stays one, to be found below.
+            hidden
+                .iter_mut()
+                .filter(|number| **number < 0.0)
+                .for_each(|number| *number = 0.0);
+            w2.apply_into(hidden, change);
+            add(x, change);
+        }
+        if x.iter().all(|number| number.is_finite()) {
+            Ok(())
+        } else {
+            Err(HeadError::Overflow)
+        }
+    }
+}
+
+/// `relu(norm(x, gains) W1) W2`.
+#[derive(Clone, Debug)]
+pub(super) struct FeedForward {
+    gains: Vec<f32>,
+    w1: Matrix,
+    w2: Matrix,
+}
+
+impl FeedForward {
+    /// Returns one per layer, or `None` for each.
+    pub fn load(
+        record: Option<&rvne::FeedForward>,
+        layers: usize,
+        d: usize,
+    ) -> Result<Vec<Option<Self>>, HeadError> {
+        let Some(record) = record else {
+            return Ok(vec![None; layers]);
+        };
+        let (part, hidden) = (Part::FeedForward, usize::from(record.hidden));
+        if record.layers.len() != layers || hidden == 0 {
+            let got = record.layers.len().min(hidden);
+            return Err(HeadError::PartLength {
+                part,
+                expected: layers,
+                got,
+            });
+        }
+        let load = |layer: &rvne::FeedForwardLayer| {
+            check(part, &layer.gains, d)?;
+            check(part, &layer.w1, d * hidden)?;
+            check(part, &layer.w2, hidden * d)?;
+            Ok(Some(Self {
+                gains: layer.gains.clone(),
+                w1: Matrix::new(&layer.w1, d, hidden),
+                w2: Matrix::new(&layer.w2, hidden, d),
+            }))
+        };
+        record.layers.iter().map(load).collect()
+    }
+}

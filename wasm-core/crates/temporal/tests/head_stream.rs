@@ -1,0 +1,120 @@
+//! Row by row, a head says what it says about the window.
+
+mod support;
+
+use csi_temporal::attention::{AttentionError, BackendKind};
+use csi_temporal::head::{HeadError, TemporalHead};
+use csi_temporal::rvne::{AttentionPattern, Pooling};
+use support::random::Random;
+use support::{bits, blob};
+
+#[test]
+fn stream_equals_forward_with_last_pooling() {
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let switches = random.between(0, blob::ALL as usize) as u32;
+        let blob = blob::with_records(blob::SMALL, switches, &mut random);
+        let mut head = TemporalHead::from_blob(&blob).unwrap();
+        head.set_pooling(Pooling::Last);
+        let backend = random.pick(&[BackendKind::Sparse, BackendKind::SparseLnCount]);
+        let rows = random.numbers(45 * head.feature_dim(), 2.0);
+        let mut stream = head.start_stream(backend, 45).unwrap();
+        for (index, row) in rows.chunks(head.feature_dim()).enumerate() {
+            let logits = bits(stream.step(&head, row).unwrap());
+            let so_far = &rows[..(index + 1) * head.feature_dim()];
+            let expected = head.forward(so_far, backend).unwrap().logits;
+            assert_eq!(logits, bits(&expected), "seed {seed}, row {index}");
+        }
+    }
+}
+
+#[test]
+fn dense_has_no_decode_step() {
+    let mut blob = blob::with_records(blob::SMALL, blob::ALL, &mut Random::new(1));
+    blob.trailer.attention.as_mut().unwrap().pattern = AttentionPattern::Dense;
+    let head = TemporalHead::from_blob(&blob).unwrap();
+    assert_eq!(head.backend(), BackendKind::Dense);
+    for backend in [head.backend(), BackendKind::UpstreamDense] {
+        let error = head.start_stream(backend, 10).map(|_| ()).unwrap_err();
+        assert_eq!(error, HeadError::DenseHasNoDecodeStep);
+        assert_eq!(error.code(), "head/dense-has-no-decode-step");
+    }
+    for backend in [
+        BackendKind::Upstream,
+        BackendKind::UpstreamGated { top_k: 1 },
+    ] {
+        let error = head.start_stream(backend, 10).map(|_| ()).unwrap_err();
+        assert_eq!(error, HeadError::UpstreamHasNoStream);
+    }
+}
+
+#[test]
+fn refused_rows_leave_the_stream_as_it_was() {
+    let mut random = Random::new(2);
+    let blob = blob::bare(blob::SMALL, &mut random);
+    let head = TemporalHead::from_blob(&blob).unwrap();
+    let rows = random.numbers(3 * 6, 1.0);
+    let mut stream = head.start_stream(BackendKind::Sparse, 3).unwrap();
+    let mut clean = head.start_stream(BackendKind::Sparse, 3).unwrap();
+    for row in rows.chunks(6) {
+        let error = stream.step(&head, &row[1..]).unwrap_err();
+        assert_eq!(
+            error,
+            HeadError::RowsLength {
+                feature_dim: 6,
+                got: 5
+            }
+        );
+        let nan: Vec<f32> = row.iter().map(|_| f32::NAN).collect();
+        let index = stream.len();
+        let error = stream.step(&head, &nan).unwrap_err();
+        assert_eq!(
+            error,
+            HeadError::RowNotFinite {
+                row: index,
+                column: 0
+            }
+        );
+        let logits = bits(stream.step(&head, row).unwrap());
+        assert_eq!(logits, bits(clean.step(&head, row).unwrap()));
+    }
+    for _ in 0..2 {
+        let error = stream.step(&head, &rows[..6]).unwrap_err();
+        assert_eq!(error, AttentionError::CacheFull { capacity: 3 }.into());
+    }
+    stream.reset();
+    assert!(stream.is_empty());
+    clean.reset();
+    let again = bits(stream.step(&head, &rows[..6]).unwrap());
+    assert_eq!(again, bits(clean.step(&head, &rows[..6]).unwrap()));
+}
+
+#[test]
+fn an_overflow_breaks_the_stream_until_it_is_reset() {
+    let blob = blob::bare(blob::SMALL, &mut Random::new(3));
+    let head = TemporalHead::from_blob(&blob).unwrap();
+    let mut stream = head.start_stream(BackendKind::Sparse, 3).unwrap();
+    assert!(stream.step(&head, &[3e38; 6]).is_err());
+    assert_eq!(
+        stream.step(&head, &[1.0; 6]).unwrap_err(),
+        HeadError::StreamBroken
+    );
+    stream.reset();
+    assert!(stream.step(&head, &[1.0; 6]).is_ok());
+}
+
+#[test]
+fn a_stream_belongs_to_its_head() {
+    let mut random = Random::new(4);
+    let head = TemporalHead::from_blob(&blob::bare(blob::SMALL, &mut random)).unwrap();
+    let shape = csi_temporal::rvne::HeadShape {
+        classes: 4,
+        ..blob::SMALL
+    };
+    let other = TemporalHead::from_blob(&blob::bare(shape, &mut random)).unwrap();
+    let mut stream = head.start_stream(BackendKind::Sparse, 3).unwrap();
+    assert_eq!(
+        stream.step(&other, &[1.0; 6]).unwrap_err(),
+        HeadError::StreamOfAnotherHead
+    );
+}
