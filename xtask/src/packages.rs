@@ -13,20 +13,9 @@ use crate::sys::{Result, find_program, run};
 ///
 /// When apt fails, or this user may not install. The message then holds the one command to run.
 pub fn install(what: &str, apt_line: &str) -> Result<()> {
-    if find_program("apt-get").is_none() {
-        return Err(format!(
-            "{what} is missing, and this system has no apt-get to install it with"
-        ));
-    }
-    let shell: &[&str] = if is_root() {
-        &["sh"]
-    } else if sudo_asks_nothing() {
-        &["sudo", "-n", "sh"]
-    } else {
-        return Err(format!(
-            "{what} is missing. Install it and start again:\n  sudo sh -c '{apt_line}'"
-        ));
-    };
+    let has_apt = find_program("apt-get").is_some();
+    let shell = shell(has_apt, is_root(), sudo_asks_nothing)
+        .ok_or_else(|| advice(what, has_apt, apt_line))?;
     eprintln!("{what} is missing, installing it: {apt_line}");
     // stdout stays this program's own: apt's talk goes to stderr.
     run(Command::new(shell[0])
@@ -34,6 +23,23 @@ pub fn install(what: &str, apt_line: &str) -> Result<()> {
         .args(["-c", &format!("exec >&2; {apt_line}")])
         .env("DEBIAN_FRONTEND", "noninteractive"))
     .map_err(|error| format!("{what} is missing and apt could not install it: {error}"))
+}
+
+/// Returns the shell that may install, if there is one.
+fn shell(has_apt: bool, root: bool, sudo: impl Fn() -> bool) -> Option<&'static [&'static str]> {
+    match (has_apt, root) {
+        (false, _) => None,
+        (true, true) => Some(&["sh"]),
+        (true, false) => sudo().then_some(&["sudo", "-n", "sh"]),
+    }
+}
+
+fn advice(what: &str, has_apt: bool, apt_line: &str) -> String {
+    if has_apt {
+        format!("{what} is missing. Install it and start again:\n  sudo sh -c '{apt_line}'")
+    } else {
+        format!("{what} is missing. Install it with this system's package manager and start again")
+    }
 }
 
 /// Returns the apt-get line for packages whose names are known.
@@ -62,9 +68,25 @@ fn sudo_asks_nothing() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn packages_never_push_others_out() {
-        let line = super::apt_line(&["nodejs", "npm"]);
-        assert!(line.ends_with("--no-remove nodejs npm"));
+        assert!(apt_line(&["nodejs", "npm"]).ends_with("--no-remove nodejs npm"));
+    }
+
+    #[test]
+    fn only_who_may_install_does() {
+        assert_eq!(shell(true, true, || false), Some(&["sh"][..]));
+        assert_eq!(shell(true, false, || true), Some(&["sudo", "-n", "sh"][..]));
+        assert_eq!(shell(true, false, || false), None);
+        assert_eq!(shell(false, true, || true), None);
+    }
+
+    #[test]
+    fn everyone_else_gets_one_command() {
+        let advice = advice("node", true, "apt-get update && apt-get install -y nodejs");
+        let command = "\n  sudo sh -c 'apt-get update && apt-get install -y nodejs'";
+        assert!(advice.ends_with(command), "{advice}");
     }
 }
