@@ -1,1 +1,353 @@
-//! (being written)
+//! One hash per computation, over seeded inputs: the same table on the host, in WebAssembly and on
+//! Xtensa, or one of them computes something else.
+//!
+//! A hash is FNV-1a, 64 bits, over the little-endian bytes of the numbers. `fixtures/golden/bits.txt`
+//! holds the table. It tells that targets agree, not that they are right; the tests do that.
+
+use crate::attention::decode::{KvCache, decode_step_into};
+use crate::attention::map::{self, Heads};
+use crate::attention::{self, BackendKind, Qkv, SparsePattern, Weighting};
+use crate::feature::{Extractor, MeanRemoval, PipelineConfig};
+use crate::frame::{CsiFrame, CsiValues};
+use crate::half::{f16_to_f32, f32_to_f16};
+use crate::head::TemporalHead;
+use crate::rvne::{
+    AttentionPattern, AttentionRecord, DEFAULT_SEED, Dtype, Embedding, FeedForward,
+    FeedForwardLayer, HeadShape, Normalisation, Trailer, WeightBlob,
+};
+use crate::tensor::Tensor3;
+use alloc::vec;
+use alloc::vec::Vec;
+
+const VALID: &str = "the self-test's own inputs are valid";
+
+/// Computes the table, in an order that stays.
+pub fn bits() -> Vec<(&'static str, u64)> {
+    let mut table = Vec::new();
+    functions(&mut table);
+    kernels(&mut table);
+    decode(&mut table);
+    maps(&mut table);
+    heads(&mut table);
+    formats(&mut table);
+    features(&mut table);
+    table
+}
+
+type Table = Vec<(&'static str, u64)>;
+
+/// The functions beyond + - * /, over the ranges they are used in.
+fn functions(table: &mut Table) {
+    let grid =
+        |from: f32, to: f32| (0..2000).map(move |step| from + (to - from) * (step as f32 / 1999.0));
+    table.push(("libm-expf", hash(grid(-90.0, 0.0).map(libm::expf))));
+    table.push(("libm-logf", hash(grid(1.0, 512.0).map(libm::logf))));
+    table.push(("libm-sqrtf", hash(grid(0.0, 70000.0).map(libm::sqrtf))));
+    table.push((
+        "libm-atan2f",
+        hash(grid(-128.0, 127.0).map(|im| libm::atan2f(im, 37.0 - im))),
+    ));
+}
+
+fn kernels(table: &mut Table) {
+    const NARROW: SparsePattern = SparsePattern {
+        window: 8,
+        block_size: 12,
+        log_stride: true,
+        landmarks: true,
+        global_token: true,
+        causal: true,
+    };
+    const BOTH_WAYS: SparsePattern = SparsePattern {
+        causal: false,
+        ..NARROW
+    };
+    let mha = Inputs::new(1, 80, 4, 4, 8, 1.0);
+    let gqa = Inputs::new(2, 80, 4, 2, 8, 1.0);
+    let mqa = Inputs::new(3, 80, 4, 1, 32, 2.0);
+    let odd = Inputs::new(4, 61, 3, 3, 7, 4.0);
+    let sloped = Inputs {
+        slopes: vec![0.0, 0.03125, 0.25, 1.5],
+        ..mqa.clone()
+    };
+    use BackendKind::{Dense, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated};
+    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 18] = [
+        ("dense-mha", &mha, Dense, &NARROW),
+        ("dense-mqa", &mqa, Dense, &NARROW),
+        ("dense-both-ways", &odd, Dense, &BOTH_WAYS),
+        ("dense-slopes", &sloped, Dense, &NARROW),
+        ("sparse-mha", &mha, Sparse, &NARROW),
+        ("sparse-gqa", &gqa, Sparse, &NARROW),
+        ("sparse-mqa", &mqa, Sparse, &NARROW),
+        ("sparse-odd", &odd, Sparse, &NARROW),
+        ("sparse-both-ways", &odd, Sparse, &BOTH_WAYS),
+        ("sparse-slopes", &sloped, Sparse, &NARROW),
+        ("ln-count-mha", &mha, SparseLnCount, &NARROW),
+        ("ln-count-mqa", &mqa, SparseLnCount, &NARROW),
+        ("ln-count-both-ways", &gqa, SparseLnCount, &BOTH_WAYS),
+        ("ln-count-slopes", &sloped, SparseLnCount, &NARROW),
+        ("upstream-mha", &mha, Upstream, &NARROW),
+        ("upstream-gqa", &gqa, Upstream, &NARROW),
+        ("upstream-dense", &gqa, UpstreamDense, &NARROW),
+        ("upstream-gated", &mha, UpstreamGated { top_k: 16 }, &NARROW),
+    ];
+    for (name, inputs, backend, pattern) in cases {
+        let out = attention::forward(backend, &inputs.view(), pattern).expect(VALID);
+        table.push((name, hash(out.into_vec())));
+    }
+}
+
+fn decode(table: &mut Table) {
+    let inputs = Inputs::new(5, 90, 4, 1, 16, 1.0);
+    let pattern = SparsePattern {
+        window: 6,
+        block_size: 8,
+        ..SparsePattern::default()
+    };
+    let mut cache = KvCache::new(90, 1, 16, pattern.block_size).expect(VALID);
+    let (mut out, mut all) = (vec![0.0; 64], Vec::new());
+    for token in 0..90 {
+        cache
+            .append(inputs.k.row(token, 0), inputs.v.row(token, 0))
+            .expect(VALID);
+        let q = &inputs.q.data()[token * 64..][..64];
+        let weighting = Weighting::LnCount;
+        decode_step_into(q, &mut cache, &pattern, weighting, &[], &mut out).expect(VALID);
+        all.extend_from_slice(&out);
+    }
+    table.push(("decode", hash(all)));
+}
+
+fn maps(table: &mut Table) {
+    let inputs = Inputs::new(6, 48, 4, 2, 8, 1.0);
+    let pattern = SparsePattern {
+        window: 4,
+        block_size: 6,
+        ..SparsePattern::default()
+    };
+    let sparse = map::sparse_map(&inputs.view(), &pattern, Weighting::Plain, Heads::Mean);
+    table.push(("map-sparse", hash(sparse.expect(VALID))));
+    let dense = map::dense_map(&inputs.view(), true, Heads::One(3));
+    table.push(("map-dense", hash(dense.expect(VALID))));
+}
+
+fn heads(table: &mut Table) {
+    let default = WeightBlob::seeded(HeadShape::default(), DEFAULT_SEED, Dtype::F32).expect(VALID);
+    let head = TemporalHead::from_blob(&default).expect(VALID);
+    let rows = Random(7).numbers(50 * 16, 1.0);
+    for (name, backend) in [
+        ("head-sparse", BackendKind::Sparse),
+        ("head-dense", BackendKind::Dense),
+        ("head-upstream", BackendKind::Upstream),
+    ] {
+        let out = head.forward(&rows, backend).expect(VALID);
+        table.push((name, hash(out.logits.into_iter().chain(out.hidden))));
+    }
+
+    let head = TemporalHead::from_blob(&blob_with_trailer()).expect(VALID);
+    let rows = Random(8).numbers(40 * head.feature_dim(), 2.0);
+    let out = head.forward(&rows, head.backend()).expect(VALID);
+    table.push((
+        "head-trailer",
+        hash(out.logits.into_iter().chain(out.hidden)),
+    ));
+    let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
+    let mut all = Vec::new();
+    for row in rows.chunks_exact(head.feature_dim()) {
+        all.extend_from_slice(stream.step(&head, row).expect(VALID));
+    }
+    table.push(("head-stream", hash(all)));
+}
+
+fn formats(table: &mut Table) {
+    let all_halves = (0..=u16::MAX)
+        .map(f16_to_f32)
+        .filter(|number| !number.is_nan());
+    table.push(("f16-widen", hash(all_halves)));
+    let narrowed = Random(9).numbers(4000, 70000.0).into_iter().map(f32_to_f16);
+    table.push(("f16-narrow", fnv(narrowed.flat_map(u16::to_le_bytes))));
+    let shape = HeadShape::default();
+    for (name, dtype) in [
+        ("blob-seeded-f32", Dtype::F32),
+        ("blob-seeded-f16", Dtype::F16),
+    ] {
+        let blob = WeightBlob::seeded(shape, DEFAULT_SEED, dtype).expect(VALID);
+        table.push((name, fnv(blob.encode().expect(VALID))));
+    }
+    table.push((
+        "blob-trailer",
+        fnv(blob_with_trailer().encode().expect(VALID)),
+    ));
+}
+
+fn features(table: &mut Table) {
+    for (name, mean_removal, rate_hz) in [
+        ("features-as-they-come", MeanRemoval::None, 0.0),
+        (
+            "features-resampled",
+            MeanRemoval::Exponential {
+                time_constant_s: 0.5,
+            },
+            100.0,
+        ),
+    ] {
+        let config = PipelineConfig {
+            useful: (2..26).collect(),
+            bands: 7,
+            divide_by_mean: true,
+            mean_removal,
+            rate_hz,
+            lags: vec![2],
+            lag_absolute: true,
+            ..PipelineConfig::default()
+        };
+        let mut extractor = Extractor::new(config).expect(VALID);
+        let (mut random, mut time_micros, mut all) = (Random(10), 0, Vec::new());
+        for _ in 0..60 {
+            time_micros += 7000 + (random.next() >> 32) as i64 % 9000;
+            let iq: Vec<i8> = (0..56).map(|_| (random.next() >> 56) as i8).collect();
+            let frame = CsiFrame {
+                time_micros,
+                values: CsiValues::Iq8(&iq),
+                rssi_dbm: None,
+            };
+            let mut emit = |row: crate::feature::FeatureRow<'_>| all.extend_from_slice(row.values);
+            extractor.push(&frame, &mut emit).expect(VALID);
+        }
+        table.push((name, hash(all)));
+    }
+}
+
+/// A small blob with every record that changes the head's result.
+fn blob_with_trailer() -> WeightBlob {
+    let shape = HeadShape {
+        input_dim: 12,
+        q_heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+        layers: 2,
+        classes: 3,
+    };
+    let mut blob = WeightBlob::seeded(shape, 11, Dtype::F32).expect(VALID);
+    let mut random = Random(12);
+    let layer = |random: &mut Random| FeedForwardLayer {
+        gains: random.numbers(12, 1.5),
+        w1: random.numbers(12 * 10, 0.4),
+        w2: random.numbers(10 * 12, 0.4),
+    };
+    blob.trailer = Trailer {
+        attention: Some(AttentionRecord {
+            window: 5,
+            block_size: 4,
+            pattern: AttentionPattern::LnCount,
+            ..AttentionRecord::default()
+        }),
+        normalisation: Some(Normalisation {
+            mean: random.numbers(9, 1.0),
+            inv_std: random.numbers(9, 2.0),
+        }),
+        rms_gains: Some(random.numbers(2 * 12, 1.5)),
+        bias: Some(random.numbers(3, 1.0)),
+        embedding: Some(Embedding {
+            feature_dim: 9,
+            matrix: random.numbers(9 * 12, 0.5),
+        }),
+        feed_forward: Some(FeedForward {
+            hidden: 10,
+            layers: vec![layer(&mut random), layer(&mut random)],
+        }),
+        slopes: Some(vec![0.0, 0.5, 0.125, 0.0625, 0.25, 0.0, 1.0, 0.03125]),
+        ..Trailer::default()
+    };
+    blob
+}
+
+#[derive(Clone)]
+struct Inputs {
+    q: Tensor3,
+    k: Tensor3,
+    v: Tensor3,
+    slopes: Vec<f32>,
+}
+
+impl Inputs {
+    fn new(seed: u64, seq: usize, q_heads: usize, kv_heads: usize, dim: usize, scale: f32) -> Self {
+        let mut random = Random(seed);
+        let mut tensor = |heads| {
+            let numbers = random.numbers(seq * heads * dim, scale);
+            Tensor3::from_vec(numbers, seq, heads, dim).expect(VALID)
+        };
+        let (q, k, v) = (tensor(q_heads), tensor(kv_heads), tensor(kv_heads));
+        Self {
+            q,
+            k,
+            v,
+            slopes: Vec::new(),
+        }
+    }
+
+    fn view(&self) -> Qkv<'_> {
+        Qkv {
+            q: &self.q,
+            k: &self.k,
+            v: &self.v,
+            slopes: &self.slopes,
+        }
+    }
+}
+
+/// Xorshift64*, started from a small seed other than 0.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// Returns numbers in `-scale .. scale`: 24 bits each, so that no rounding enters.
+    fn numbers(&mut self, len: usize, scale: f32) -> Vec<f32> {
+        (0..len)
+            .map(|_| ((self.next() >> 40) as f32 / 8_388_608.0 - 1.0) * scale)
+            .collect()
+    }
+}
+
+fn hash(numbers: impl IntoIterator<Item = f32>) -> u64 {
+    fnv(numbers
+        .into_iter()
+        .flat_map(|number| number.to_bits().to_le_bytes()))
+}
+
+fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The published test vectors of FNV-1a.
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        assert_eq!(fnv(*b""), 0xCBF2_9CE4_8422_2325);
+        assert_eq!(fnv(*b"a"), 0xAF63_DC4C_8601_EC8C);
+        assert_eq!(fnv(*b"foobar"), 0x8594_4171_F739_67E8);
+    }
+
+    #[test]
+    fn names_and_hashes_are_unique() {
+        let table = bits();
+        for (index, (name, hash)) in table.iter().enumerate() {
+            let earlier = &table[..index];
+            assert!(
+                earlier.iter().all(|(n, h)| n != name && h != hash),
+                "{name}"
+            );
+        }
+    }
+}
