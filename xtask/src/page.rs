@@ -19,7 +19,7 @@ const TESTS_LIMIT: Duration = Duration::from_secs(20 * 60);
 ///
 /// When it cannot be installed; the message names the command to run.
 pub fn node() -> Result<PathBuf> {
-    program("node", &["node"], &["nodejs", "npm"])
+    program("node", &["node"], &node_line())
 }
 
 /// Returns Chromium: `$CHROMIUM`, one on PATH, or one installed now.
@@ -41,16 +41,25 @@ pub fn chromium() -> Result<PathBuf> {
         "google-chrome",
         "google-chrome-stable",
     ];
-    program("Chromium", &names, &["chromium"])
+    program("Chromium", &names, &packages::apt_line(&["chromium"]))
 }
 
-fn program(what: &str, names: &[&str], debian: &[&str]) -> Result<PathBuf> {
+/// Some nodejs packages bring npm and refuse the package of that name, so it comes second.
+fn node_line() -> String {
+    let npm = packages::apt_line(&["npm"]);
+    format!(
+        "{} && {{ command -v npm || {{ {npm}; }}; }}",
+        packages::apt_line(&["nodejs"])
+    )
+}
+
+fn program(what: &str, names: &[&str], apt_line: &str) -> Result<PathBuf> {
     let find = || names.iter().find_map(|name| find_program(name));
     if let Some(found) = find() {
         return Ok(found);
     }
-    packages::install(what, &packages::apt_line(debian))?;
-    find().ok_or_else(|| format!("{what} is still not on PATH after installing {debian:?}"))
+    packages::install(what, apt_line)?;
+    find().ok_or_else(|| format!("{what} is still not on PATH after `{apt_line}`"))
 }
 
 /// Returns the cache that `cargo xtask vendor` fills for builds without a network.
@@ -93,7 +102,7 @@ pub fn npm_ci(web: &Path, cache: Option<&Path>, offline: bool) -> Result<()> {
 }
 
 fn npm() -> Result<Command> {
-    program("npm", &["npm"], &["npm"]).map(Command::new)
+    program("npm", &["npm"], &packages::apt_line(&["npm"])).map(Command::new)
 }
 
 /// Checks the types of the page's modules, also against the types of the binary.
@@ -172,4 +181,20 @@ fn node_with_page(project: &Project) -> Result<Command> {
     // It answers until this process ends.
     std::thread::spawn(move || server.run());
     Ok(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_for_node_is_shell_and_fits_in_quotes() {
+        let line = node_line();
+        assert!(!line.contains('\''));
+        let checked = Command::new("sh")
+            .args(["-n", "-c", &line])
+            .status()
+            .unwrap();
+        assert!(checked.success(), "{line}");
+    }
 }
