@@ -1,0 +1,24 @@
+// @ts-check
+// Everything that happened, in order. Holds no network names and no hardware addresses.
+
+/** @typedef {"info" | "warning" | "error"} Level */
+/** @typedef {{at: Date, level: Level, text: string}} Entry */
+
+const KEPT = 2000;
+
+/** Removes what would name a person's hardware. @param {string} text */
+export function withoutAddresses(text) {
+  return text.replace(/\b[0-9a-f]{2}([:-][0-9a-f]{2}){5}\b/gi, "[hardware address]");
+}
+
+export class Journal extends EventTarget {
+  /** @type {Entry[]} */
+  entries = [];
+
+  /** @param {Level} level @param {string} text */
+  add(level, text) {
+    this.entries.push({ at: new Date(), level, text: withoutAddresses(text) });
+    if (this.entries.length > KEPT) this.entries.splice(0, this.entries.length - KEPT);
+    this.dispatchEvent(new Event("added"));
+  }
+}

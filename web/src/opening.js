@@ -1,0 +1,162 @@
+// @ts-check
+// Opening files: streamed to the worker in pieces, with progress and Cancel. What was open stays
+// open until the new file was read to its end.
+import { LabError } from "./lab.js";
+import { button, byId, h } from "./ui/dom.js";
+import { bytes, duration, integer } from "./ui/format.js";
+
+const PIECE_BYTES = 1 << 20;
+/** A weight file of the largest shape that a head may have is far smaller. */
+const BLOB_LIMIT_BYTES = 64 << 20;
+
+/**
+ * @typedef {{name: string, size: number, slice: (start: number, end: number) => Blob}} Source
+ * @param {import("./main.js").Ctx} ctx
+ */
+export function createOpening({ lab, store, player, journal, notices }) {
+  /** @type {{cancelled: boolean, done: Promise<void>} | null} */
+  let current = null;
+
+  /** Makes a recording that the worker holds the one that the page shows. @param {import("./lab.js").RecordingInfo} info */
+  async function adopt(info) {
+    const [times, pipeline, subcarriers] = await Promise.all([lab.times(), lab.pipeline(), lab.subcarriers()]);
+    const useful = subcarriers.filter((s) => s.useful);
+    const pair = useful[Math.floor(useful.length / 3)]?.pair ?? 0;
+    store.update({ recording: info, pipeline, pair, revision: store.state.revision + 1 });
+    player.load(times);
+    player.home();
+  }
+
+  /** @param {Source} file @param {{quiet?: boolean}} [options]  quiet: what was skipped is said in the doctor and the log only */
+  async function openRecording(file, { quiet = false } = {}) {
+    /** @type {() => void} */
+    let finished = () => {};
+    const run = { cancelled: false, done: new Promise((/** @type {(value: void) => void} */ resolve) => { finished = resolve; }) };
+    // The worker reads one file at a time: the older one ends before the newer one begins.
+    const before = current;
+    current = run;
+    if (before) {
+      before.cancelled = true;
+      await before.done;
+    }
+    const started = performance.now();
+    const view = progressNotice(file, () => { run.cancelled = true; });
+    try {
+      await lab.openBegin(file.name);
+      for (let at = 0; at < file.size && !run.cancelled; at += PIECE_BYTES) {
+        const piece = new Uint8Array(await readPiece(file, at));
+        const progress = await lab.openPush(piece);
+        view.show(progress, performance.now() - started);
+      }
+      if (run.cancelled) {
+        await lab.openCancel();
+        journal.add("info", `opening ${file.name} was cancelled; the recording before is still open`);
+        return false;
+      }
+      const info = await lab.openFinish();
+      await adopt(info);
+      const skipped = /** @type {{skipped?: Record<string, number>}} */ (await lab.doctor()).skipped ?? {};
+      const lost = Object.entries(skipped).map(([reason, count]) => `${integer(count)} ${reason}`).join(", ");
+      journal.add("info", `opened ${file.name}: ${integer(info.frames)} frames in ${duration((performance.now() - started) / 1e3)}${lost ? `; skipped ${lost}` : ""}`);
+      if (lost && !quiet) notices.tell(`${file.name}: parts were skipped`, `${integer(info.frames)} frames are shown. Skipped: ${lost}. The file doctor in the inspector says where and why.`, [], "skipped");
+      return true;
+    } catch (error) {
+      await lab.openCancel().catch(() => {});
+      notices.fail(error, file.name);
+      return false;
+    } finally {
+      view.close();
+      finished();
+      if (current === run) current = null;
+    }
+  }
+
+  /** @param {Source} file @param {() => void} cancel */
+  function progressNotice(file, cancel) {
+    const bar = h("progress", { max: Math.max(1, file.size), value: 0, "aria-label": `Reading ${file.name}` });
+    const text = h("p", { class: "number" }, "starting");
+    const notice = h("section", { class: "notice", role: "status", data: { stay: "" } },
+      h("header", null, h("h2", null, `Reading ${file.name}`), button("Cancel", cancel, { class: "button small", id: "open-cancel" })), bar, text);
+    // Small files are open before anyone could read this.
+    const timer = setTimeout(() => byId("notices").append(notice), 250);
+    return {
+      /** @param {{bytes: number, frames: number}} progress @param {number} ms */
+      show(progress, ms) {
+        const rate = progress.bytes / Math.max(1, ms);
+        bar.value = progress.bytes;
+        text.textContent = `${bytes(progress.bytes)} of ${bytes(file.size)} · ${bytes(rate * 1e3)}/s · ${duration((file.size - progress.bytes) / rate / 1e3)} left · ${integer(progress.frames)} frames`;
+      },
+      close() { clearTimeout(timer); notice.remove(); },
+    };
+  }
+
+  /** @param {Source} file */
+  async function openBlob(file) {
+    try {
+      if (file.size > BLOB_LIMIT_BYTES) throw new LabError("page/blob-too-large", `the file has ${bytes(file.size)}, a weight blob has at most ${bytes(BLOB_LIMIT_BYTES)}`);
+      const content = new Uint8Array(await readPiece(file, 0, file.size));
+      const blob = await lab.blobOpen(file.name, content);
+      store.update({ blob, pipeline: await lab.pipeline(), room: "model" });
+      journal.add("info", `opened weights ${file.name}: ${integer(blob.bytes)} bytes, CRC-32 ${blob.crc32Hex}`);
+      return true;
+    } catch (error) {
+      notices.fail(error, file.name);
+      return false;
+    }
+  }
+
+  /** Opens what was dropped or chosen: the first recording, the first weight file. @param {Iterable<File>} files */
+  async function openFiles(files) {
+    const all = [...files];
+    const blob = all.find((file) => file.name.toLowerCase().endsWith(".rvne"));
+    const recording = all.find((file) => !/\.rvne$|\.meta\.json$/i.test(file.name));
+    const left = all.filter((file) => file !== blob && file !== recording);
+    if (blob) await openBlob(blob);
+    if (recording) {
+      await openRecording(recording);
+      if (!blob && store.state.room !== "attention") store.update({ room: "recording" });
+    }
+    for (const file of left) {
+      const why = /\.meta\.json$/i.test(file.name) ? "it describes another file and holds no frames" : "one recording is open at a time";
+      journal.add("info", `${file.name} was not opened: ${why}`);
+      notices.tell(`${file.name} was not opened`, `Reason: ${why}.`, [], "left-out");
+    }
+  }
+
+  function choose() {
+    const input = h("input", { type: "file", multiple: true });
+    input.addEventListener("change", () => void openFiles(input.files ?? []));
+    input.click();
+  }
+
+  return { adopt, openRecording, openBlob, openFiles, choose, busy: () => current !== null };
+}
+
+/** @param {Source} file @param {number} start @param {number} [length] */
+async function readPiece(file, start, length = PIECE_BYTES) {
+  try {
+    return await file.slice(start, start + length).arrayBuffer();
+  } catch (error) {
+    throw new LabError("page/file-unreadable", `the browser cannot read the file at byte ${start}: ${LabError.from(error).message}`);
+  }
+}
+
+/** Lets files be dropped anywhere on the page. @param {(files: FileList) => void} open @param {AbortSignal} signal */
+export function acceptDrops(open, signal) {
+  const overlay = byId("drop");
+  let depth = 0;
+  const show = (/** @type {number} */ change) => {
+    depth = Math.max(0, depth + change);
+    overlay.hidden = depth === 0;
+  };
+  const withFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") ?? false;
+  addEventListener("dragenter", (event) => { if (withFiles(event)) show(1); }, { signal });
+  addEventListener("dragleave", (event) => { if (withFiles(event)) show(-1); }, { signal });
+  addEventListener("dragover", (event) => { if (withFiles(event)) event.preventDefault(); }, { signal });
+  addEventListener("drop", (event) => {
+    if (!withFiles(event)) return;
+    event.preventDefault();
+    show(-depth);
+    if (event.dataTransfer) open(event.dataTransfer.files);
+  }, { signal });
+}

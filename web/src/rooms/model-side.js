@@ -1,0 +1,61 @@
+// @ts-check
+// The inspector of the Model room: make weights from shape and seed, open, convert.
+import { button, check, group, h } from "../ui/dom.js";
+import { integer, significant } from "../ui/format.js";
+import { LabError } from "../lab.js";
+
+const DEFAULT_SEED = "C5110007DEADBEEF";
+const SHAPE = /** @type {const} */ ([
+  ["inputDim", "Input features", 16], ["qHeads", "Query heads", 4], ["kvHeads", "Key/value heads", 1],
+  ["headDim", "Head dim", 32], ["layers", "Layers", 2], ["classes", "Classes", 4],
+]);
+
+/** @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{choose: () => void}} opening */
+export function mountModelSide(side, { lab, store, signal, fail, journal }, opening) {
+  const inputs = SHAPE.map(([key, label, value]) => ({ key, input: h("input", { type: "number", class: "short", min: 1, max: 65535, step: 1, value, "aria-label": label }), label }));
+  const seed = h("input", { type: "text", class: "mono", value: DEFAULT_SEED, maxlength: 18, spellcheck: "false", "aria-label": "Seed, hexadecimal" });
+  const half = check("Half precision (f16)", false, () => {});
+  const make = group("Make weights",
+    ...inputs.map(({ label, input }) => h("label", { class: "field" }, h("span", null, label), input)),
+    h("label", { class: "field" }, h("span", null, "Seed (hex)"), seed), half.root,
+    button("Make weights", () => void makeBlob(), { class: "button", id: "blob-new" }),
+    h("p", { class: "quiet-text" }, "Random weights: the shape runs and its cost is real, but it has learned nothing."));
+
+  const asF32 = button("To f32", () => void convert("f32"), { class: "button" });
+  const asF16 = button("To f16", () => void convert("f16"), { class: "button", id: "to-f16" });
+  const lost = h("p", { id: "convert-error", "aria-live": "polite" });
+  side.append(make.root,
+    group("Open", button("Open .rvne", opening.choose, { class: "button" }), h("p", { class: "quiet-text" }, "Or drop it anywhere. A file that is not sound is refused with the exact reason, and these weights stay.")).root,
+    group("Convert", h("div", { class: "segmented" }, asF32, asF16), lost).root);
+
+  async function makeBlob() {
+    try {
+      const shape = Object.fromEntries(inputs.map(({ key, input, label }) => {
+        const value = Number(input.value);
+        if (!Number.isInteger(value) || value < 0 || value > 65535) throw new LabError("page/number", `${label} is "${input.value}", not a whole number from 0 to 65535`);
+        return [key, value];
+      }));
+      const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked }));
+      store.update({ blob, pipeline: await lab.pipeline() });
+      lost.textContent = "";
+      journal.add("info", `made weights: ${integer(blob.bytes)} bytes, seed ${blob.seedHex ?? seed.value}, CRC-32 ${blob.crc32Hex}`);
+    } catch (error) { fail(error, "new weights"); }
+  }
+
+  /** @param {"f32" | "f16"} dtype */
+  async function convert(dtype) {
+    try {
+      const from = store.state.blob?.dtype;
+      const { info, maxAbs, meanAbs, overflowed } = await lab.blobConvert(dtype);
+      store.update({ blob: info, pipeline: await lab.pipeline() });
+      const over = overflowed > 0 ? `; ${integer(overflowed)} weights were too large and became infinite` : "";
+      lost.textContent = `${from} to ${dtype}: error max ${significant(maxAbs)}, mean ${significant(meanAbs)}${over}.`;
+      journal.add(overflowed > 0 ? "warning" : "info", `converted weights, ${lost.textContent}`);
+    } catch (error) { fail(error, "convert"); }
+  }
+
+  store.watch(["blob"], ({ blob }) => {
+    asF32.disabled = !blob || blob.dtype === "f32";
+    asF16.disabled = !blob || blob.dtype === "f16";
+  }, signal);
+}

@@ -1,0 +1,117 @@
+// @ts-check
+// The Model room: the open weight blob, byte by byte and matrix by matrix; new, open, convert, download.
+import { download } from "../ui/download.js";
+import { button, facts, h, table } from "../ui/dom.js";
+import { fileName, integer, significant } from "../ui/format.js";
+import { latest } from "../ui/latest.js";
+import { createPlot } from "../ui/plot.js";
+import { createRasterPlot } from "../ui/raster.js";
+import { mountModelSide } from "./model-side.js";
+
+/** @typedef {import("../lab.js").BlobInfo} BlobInfo */
+const BINS = 48;
+
+/** Returns the name a blob is saved under. @param {BlobInfo} blob */
+export function blobFileName({ name, shape, dtype, seedHex }) {
+  if (name) return fileName(name.toLowerCase().endsWith(".rvne") ? name : `${name}.rvne`);
+  const { inputDim, qHeads, kvHeads, headDim, layers, classes } = shape;
+  return fileName(`head-${[inputDim, qHeads, kvHeads, headDim, layers, classes].join("x")}-${dtype}${seedHex ? `-seed-${seedHex}` : ""}.rvne`);
+}
+
+/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{choose: () => void}} opening */
+export function mountModel(root, side, ctx, opening) {
+  const { lab, wasm, store, signal, fail, journal } = ctx;
+  let matrix = 0;
+  /** @type {{edges: Float64Array, counts: Float32Array} | null} */
+  let bins = null;
+  /** @type {import("../lab.js").Raster | null} */
+  let heat = null;
+
+  const blobSource = () => `BLOB ${store.state.blob?.name || "made here"} ${store.state.blob?.crc32Hex ?? ""}`;
+  const chosen = () => store.state.blob?.matrices[matrix];
+  const noBlob = () => (store.state.blob ? null : "No model. Make one or open one in the inspector.");
+
+  const histogram = createPlot({
+    title: "Values", source: blobSource,
+    empty: () => noBlob() ?? (bins ? null : "Computing…"),
+    draw: (canvas, ratio, dark) => bins && wasm.drawBars(canvas, ratio, dark, { xLabel: "weight", yLabel: "count", edges: bins.edges, values: bins.counts, color: "accent" }),
+    describe: () => `Histogram of ${chosen()?.name}: ${integer(bins?.counts.reduce((a, b) => a + b, 0) ?? 0)} weights in ${BINS} bins from ${significant(bins?.edges[0] ?? 0)} to ${significant(bins?.edges.at(-1) ?? 0)}`,
+    table: () => ({ columns: ["from", "to", "count"], rows: bins ? [...bins.counts].map((count, i) => [bins?.edges[i] ?? NaN, bins?.edges[i + 1] ?? NaN, count]) : [] }),
+  }, ctx);
+  const heatMap = createRasterPlot({
+    title: "Heat map", source: blobSource, wasm,
+    empty: noBlob,
+    raster: () => heat,
+    axes: () => ({ xLabel: "column", yLabel: "row", xMin: 0, xMax: chosen()?.cols ?? 1, yMin: 0, yMax: chosen()?.rows ?? 1, yReversed: true }),
+    bar: () => heat && { map: "magma", min: heat.min, max: heat.max, label: "|weight|", log: true },
+    describe: () => `Heat map of ${chosen()?.name}: absolute weights of ${chosen()?.rows} rows and ${chosen()?.cols} columns on a logarithmic scale`,
+    table: () => ({ columns: ["matrix", "rows", "columns", "min", "max", "mean", "std", "zeros"], rows: (store.state.blob?.matrices ?? []).map((m) => [m.name, m.rows, m.cols, m.min, m.max, m.mean, m.std, m.zeros]) }),
+  }, ctx);
+
+  const card = h("div", { class: "body" });
+  const header = h("div", { class: "body scroll-table", tabindex: 0, role: "region", "aria-label": "Header bytes" });
+  const records = h("div", { class: "body" });
+  const matrices = h("div", { class: "body scroll-table", tabindex: 0, role: "region", "aria-label": "Matrices" });
+  const save = button("Download .rvne", () => void saveBlob(), { class: "button primary", id: "blob-download" });
+  const section = (/** @type {string} */ title, /** @type {HTMLElement} */ body, /** @type {HTMLElement[]} */ ...tools) =>
+    h("section", { class: "card" }, h("header", null, h("h2", null, title), ...tools), body);
+  root.append(h("div", { class: "model-room" },
+    h("div", { class: "column" }, section("Weights", card, save), section("Header", header), section("Trailer records", records)),
+    h("div", { class: "column" }, section("Matrices", matrices), h("div", { class: "matrix-plots" }, histogram.root, heatMap.root))));
+  mountModelSide(side, ctx, opening);
+
+  async function saveBlob() {
+    const { blob } = store.state;
+    if (!blob) return;
+    try {
+      const name = blobFileName(blob);
+      const content = await lab.blobBytes();
+      download(name, /** @type {Uint8Array<ArrayBuffer>} */ (content), "application/octet-stream");
+      journal.add("info", `saved ${name}: ${integer(content.length)} bytes, CRC-32 ${blob.crc32Hex}`);
+    } catch (error) { fail(error); }
+  }
+
+  const askMatrix = latest(async (/** @type {{index: number, dark: boolean}} */ { index, dark }) => ({ bins: await lab.histogram(index, BINS), heat: await lab.heatmap(index, dark) }), (answer) => {
+    ({ bins, heat } = answer);
+    histogram.note.textContent = heatMap.note.textContent = chosen()?.name ?? "";
+    histogram.redraw();
+    heatMap.redraw();
+  }, fail);
+  /** @param {number} index */
+  function choose(index) {
+    matrix = index;
+    [...matrices.querySelectorAll("tbody tr")].forEach((row, i) => row.setAttribute("aria-selected", String(i === index)));
+    askMatrix({ index, dark: store.state.dark });
+  }
+
+  store.watch(["blob"], ({ blob }) => {
+    save.disabled = blob === null;
+    if (!blob) {
+      card.replaceChildren(h("p", { class: "quiet-text" }, "No model. Make one or open one in the inspector."));
+      return;
+    }
+    const { inputDim, qHeads, kvHeads, headDim, layers, classes } = blob.shape;
+    card.replaceChildren(
+      h("p", { class: "blob-title" }, h("span", { class: "big", id: "blob-bytes" }, `${integer(blob.bytes)} bytes`), h("span", null, blob.name || "made in this page")),
+      facts([
+        ["Shape", `${inputDim} in, ${qHeads} query and ${kvHeads} key heads of ${headDim}, ${layers} layers, ${classes} classes`],
+        ["Numbers", `${integer(blob.parameters)} × ${blob.dtype}`],
+        ["CRC-32", h("code", { id: "blob-crc" }, `${blob.crc32Hex} ok`)],
+        ["Seed", blob.seedHex ? h("code", null, blob.seedHex) : null],
+        ["Trained with", blob.trainedWith],
+        ["Classes", blob.classNames.join(", ") || "no names"],
+      ]));
+    header.replaceChildren(table("Header", ["offset", "field", "bytes", "meaning"], blob.header.map((f) => [h("code", null, String(f.offset)), f.field, h("code", null, f.hex), f.meaning])));
+    records.replaceChildren(blob.records.length === 0 ? h("p", { class: "quiet-text" }, "None: the file ends with the weights and their CRC.")
+      : table("Trailer records", ["tag", "record", "bytes", "content"], blob.records.map((r) => [h("code", null, String(r.tag)), r.name, r.bytes, r.summary])));
+    matrices.replaceChildren(table("Matrices", ["matrix", "shape", "min", "max", "mean", "std", "zeros"],
+      blob.matrices.map((m) => [m.name, `${m.rows} × ${m.cols}`, m.min, m.max, m.mean, m.std, m.zeros]), (value, column) => (column === 6 ? integer(value) : significant(value))));
+    matrices.querySelectorAll("tbody tr").forEach((row, i) => {
+      row.setAttribute("tabindex", "0");
+      row.addEventListener("click", () => choose(i));
+      row.addEventListener("keydown", (event) => { if (/** @type {KeyboardEvent} */ (event).key === "Enter") choose(i); });
+    });
+    choose(Math.min(matrix, blob.matrices.length - 1));
+  }, signal);
+  store.watch(["dark"], ({ blob }) => { if (blob) choose(matrix); }, signal);
+}

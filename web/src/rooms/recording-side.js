@@ -1,0 +1,78 @@
+// @ts-check
+// The inspector of the Recording room: file doctor, streams, order, features, model output.
+import { facts, group, h, table } from "../ui/dom.js";
+import { bytes, duration, hertz, integer } from "../ui/format.js";
+import { mountPipeline } from "./pipeline.js";
+import { mountOutputs } from "./outputs.js";
+
+/** @param {HTMLElement} side @param {import("../main.js").Ctx} ctx */
+export function mountRecordingSide(side, ctx) {
+  const { lab, store, player, signal, fail, journal } = ctx;
+  const doctor = group("File doctor");
+  const layout = group("Streams and order");
+  const features = group("Features");
+  const outputs = group("Model output at the cursor");
+  side.append(doctor.root, layout.root, features.root, outputs.root);
+  mountPipeline(features.inside, ctx);
+  mountOutputs(outputs.inside, ctx);
+
+  const stream = h("select", { class: "wide", "aria-label": "Stream", on: { change: () => void change(() => lab.selectStream(Number(stream.value)), `stream ${stream.selectedIndex + 1}`) } });
+  const order = h("select", { class: "wide", "aria-label": "Subcarrier order", on: { change: () => void change(() => lab.setSubcarrierOrder(/** @type {"auto" | "fft" | "centred"} */ (order.value)), `order ${order.value}`) } },
+    h("option", { value: "auto" }, "order: automatic"), h("option", { value: "fft" }, "order: FFT (0, 1 … −1)"), h("option", { value: "centred" }, "order: centred (−k … k)"));
+  const orderNote = h("p", { class: "quiet-text" });
+  layout.inside.append(stream, order, orderNote);
+
+  /** @param {() => Promise<import("../lab.js").RecordingInfo>} act @param {string} what */
+  async function change(act, what) {
+    try {
+      const before = store.state.recording?.selected;
+      const recording = await act();
+      const pipeline = await lab.pipeline();
+      store.update({ recording, pipeline, pair: Math.min(store.state.pair, recording.pairs - 1), revision: store.state.revision + 1 });
+      if (recording.selected !== before) player.load(await lab.times());
+      journal.add("info", `recording: ${what}`);
+    } catch (error) { fail(error); }
+  }
+
+  store.watch(["recording", "revision"], async ({ recording }) => {
+    if (!recording) {
+      doctor.inside.replaceChildren(h("p", { class: "quiet-text" }, "No recording is open."));
+      return;
+    }
+    stream.replaceChildren(...recording.streams.map((s, i) => h("option", { value: i }, `${s.name} · ${integer(s.frames)} frames · ${hertz(s.rateHz)}`)));
+    stream.value = String(recording.selected);
+    orderNote.textContent = `Order: ${recording.order}, ${recording.orderDecidedBy}.`;
+    try {
+      doctor.inside.replaceChildren(...doctorParts(/** @type {Doctor} */ (await lab.doctor())));
+    } catch (error) { fail(error); }
+  }, signal);
+}
+
+/** @typedef {{format: string, format_reason?: string, bytes?: number, frames: number, skipped: Record<string, number>, sentences?: string[],
+ *   span_s: number, rate_hz: number | null, jitter_s?: number | null, gaps?: {start_s: number, length_s: number}[], clock_wraps?: number,
+ *   frame_lengths?: Record<string, number>, labels?: Record<string, number>, notes?: string[], first_skipped?: Record<string, string>}} Doctor */
+
+/** @param {Doctor} report @returns {Node[]} */
+function doctorParts(report) {
+  const skipped = Object.entries(report.skipped ?? {});
+  const labels = Object.entries(report.labels ?? {});
+  const lengths = Object.entries(report.frame_lengths ?? {});
+  const sentences = [...new Set([...(report.sentences ?? []), ...(report.notes ?? [])])];
+  return [
+    facts([
+      ["Format", h("code", null, report.format)],
+      ["Size", report.bytes === undefined ? null : bytes(report.bytes)],
+      ["Frames read", integer(report.frames)],
+      ["Skipped", skipped.length === 0 ? "none" : integer(skipped.reduce((sum, [, n]) => sum + n, 0))],
+      ["Span", duration(report.span_s)],
+      ["Median rate", hertz(report.rate_hz)],
+      ["Jitter", report.jitter_s === null || report.jitter_s === undefined ? null : duration(report.jitter_s)],
+      ["Gaps", report.gaps === undefined ? null : report.gaps.length === 0 ? "none" : `${integer(report.gaps.length)}, longest ${duration(Math.max(...report.gaps.map((g) => g.length_s)))}`],
+      ["Clock wraps repaired", report.clock_wraps ? integer(report.clock_wraps) : null],
+      ["Numbers in a frame", lengths.length === 0 ? null : lengths.map(([values, n]) => `${values} (${integer(n)}×)`).join(", ")],
+    ]),
+    ...(skipped.length > 0 ? [table("Skipped, by reason", ["skipped because", "count"], skipped)] : []),
+    ...(labels.length > 0 ? [table("Labels", ["label", "frames"], labels)] : []),
+    h("ul", { class: "lines quiet-text" }, ...sentences.map((line) => h("li", null, line))),
+  ];
+}

@@ -1,0 +1,84 @@
+// @ts-check
+// The state of the page: one object, one way to change it, one event when it changed.
+
+/**
+ * @typedef {"recording" | "attention" | "model" | "log"} Room
+ * @typedef {{n: number, window: number, block: number, head: number, layer: number, logStride: boolean,
+ *   landmarks: boolean, globalToken: boolean, lnCount: boolean}} AttentionSettings
+ * @typedef {{
+ *   room: Room,
+ *   dark: boolean,
+ *   theme: "system" | "light" | "dark",
+ *   letters: boolean,
+ *   recording: import("./lab.js").RecordingInfo | null,
+ *   revision: number,
+ *   times: Float64Array,
+ *   frame: number,
+ *   seconds: number,
+ *   playing: boolean,
+ *   speed: number,
+ *   looping: boolean,
+ *   pair: number,
+ *   pipeline: import("./lab.js").PipelineInfo | null,
+ *   blob: import("./lab.js").BlobInfo | null,
+ *   attention: AttentionSettings,
+ *   sideOpen: boolean,
+ * }} State
+ */
+
+/** @returns {State} */
+export function initialState() {
+  return {
+    room: "recording",
+    dark: false,
+    theme: "system",
+    letters: true,
+    recording: null,
+    revision: 0, // grows whenever the same recording must be drawn anew: stream, order, mask
+    times: new Float64Array(),
+    frame: 0,
+    seconds: 0,
+    playing: false,
+    speed: 1,
+    looping: false,
+    pair: 0,
+    pipeline: null,
+    blob: null,
+    attention: { n: 256, window: 32, block: 16, head: -1, layer: 0, logStride: true, landmarks: true, globalToken: true, lnCount: false },
+    sideOpen: true,
+  };
+}
+
+export class Store extends EventTarget {
+  /** @param {State} state */
+  constructor(state) {
+    super();
+    this.state = state;
+  }
+
+  /** Replaces the given keys; says so once if any differs. @param {Partial<State>} patch */
+  update(patch) {
+    const keys = /** @type {(keyof State)[]} */ (Object.keys(patch)).filter((key) => patch[key] !== this.state[key]);
+    if (keys.length === 0) return;
+    this.state = { ...this.state, ...patch };
+    this.dispatchEvent(new CustomEvent("change", { detail: new Set(keys) }));
+  }
+
+  /**
+   * Calls `run` now and whenever one of the keys changes, until the signal aborts.
+   * @param {(keyof State)[]} keys @param {(state: State) => void} run @param {AbortSignal} signal
+   */
+  watch(keys, run, signal) {
+    this.addEventListener("change", (event) => {
+      const changed = /** @type {CustomEvent<Set<keyof State>>} */ (event).detail;
+      if (keys.some((key) => changed.has(key))) run(this.state);
+    }, { signal });
+    run(this.state);
+  }
+}
+
+/** Returns the word and name that every plot and export carries.
+ *  @param {State} state @returns {{word: string, name: string}} */
+export function sourceOf(state) {
+  return state.recording ? { word: state.recording.source, name: state.recording.name } : { word: "", name: "" };
+}

@@ -1,0 +1,116 @@
+// @ts-check
+// The time line: motion of the whole recording, labels, the cursor, the rows that the head sees.
+import { button, colourOf, h } from "./ui/dom.js";
+import { clock, integer } from "./ui/format.js";
+import { badge } from "./ui/badge.js";
+import { latest } from "./ui/latest.js";
+import { pixelRatio } from "./ui/plot.js";
+
+const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+
+/** @param {HTMLElement} root @param {import("./main.js").Ctx} ctx */
+export function mountTimeline(root, { lab, store, player, signal, fail }) {
+  const play = button("Play", player.toggle, { class: "button primary play", "aria-keyshortcuts": "Space", id: "play" });
+  const speed = h("select", { "aria-label": "Speed", class: "wide", on: { change: () => player.setSpeed(Number(speed.value)) } },
+    ...SPEEDS.map((s) => h("option", { value: s }, `${s} ×`)));
+  const loop = button("Loop", player.loop, { class: "button wide", "aria-keyshortcuts": "L" });
+  const strip = h("canvas", { role: "img", "aria-label": "Motion over the recording" });
+  const rows = h("div", { class: "line-window", hidden: true });
+  const labels = h("div", { class: "line-labels" });
+  const cursor = h("div", { class: "line-cursor", hidden: true });
+  const hit = h("div", {
+    class: "line-track", tabindex: 0, role: "slider", "aria-label": "Time", "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0,
+  }, strip, labels, rows, cursor, h("span", { class: "line-source" }, badge(store, signal)));
+  const time = h("output", { id: "time" });
+  const total = h("output", { class: "total" });
+  const frame = h("output", { class: "quiet-text frame", id: "frame" });
+  root.append(h("div", { class: "transport" }, play, speed, loop), hit, h("div", { class: "line-readout" }, h("div", null, time, " ", total), frame));
+
+  /** @type {{x: Float64Array, min: Float32Array, max: Float32Array} | null} */
+  let motion = null;
+  const askMotion = latest((/** @type {number} */ columns) => lab.overview({ columns }), (result) => { motion = result; drawStrip(); }, fail);
+
+  function drawStrip() {
+    const context = strip.getContext("2d");
+    const ratio = pixelRatio();
+    const width = (strip.width = Math.round(hit.clientWidth * ratio));
+    const height = (strip.height = Math.round(hit.clientHeight * ratio));
+    if (!context || !motion || width === 0) return;
+    const lane = store.state.recording?.labels.length ? 14 * ratio : 0;
+    const span = player.span();
+    const top = motion.max.reduce((a, b) => Math.max(a, b), 0);
+    if (span <= 0 || top <= 0) return;
+    context.fillStyle = colourOf("secondary");
+    const column = Math.max(1, width / Math.max(1, motion.x.length));
+    for (let i = 0; i < motion.x.length; i++) {
+      const tall = Math.max(ratio, (motion.max[i] / top) * (height - lane - 6 * ratio));
+      context.fillRect((motion.x[i] / span) * (width - column), height - lane - tall, Math.max(1, column - 0.5), tall);
+    }
+    strip.setAttribute("aria-label", `Motion over the recording: mean change from frame to frame, ${motion.x.length} columns over ${clock(span)}`);
+  }
+
+  function ask() {
+    const columns = Math.round(hit.clientWidth);
+    if (store.state.recording && columns > 0) askMotion(columns);
+  }
+
+  function drawLabels() {
+    const span = player.span();
+    labels.replaceChildren(...(store.state.recording?.labels ?? []).slice(0, 400).map(({ startS, endS, name }) => {
+      const span_ = h("span", { title: name }, name);
+      span_.style.left = `${(100 * startS) / span}%`;
+      span_.style.width = `${(100 * Math.max(0, endS - startS)) / span}%`;
+      return span_;
+    }));
+  }
+
+  /** Where the rows of the feature window begin, in seconds. @param {import("./store.js").State} state */
+  function windowStart({ times, frame, seconds, attention, pipeline }) {
+    if (pipeline && pipeline.rateHz > 0) return Math.max(0, seconds - (attention.n - 1) / pipeline.rateHz);
+    return (times[Math.max(0, frame - attention.n + 1)] ?? 0) / 1e6;
+  }
+
+  store.watch(["frame", "seconds", "times", "attention", "pipeline"], (state) => {
+    const span = player.span();
+    const ready = state.recording !== null && span > 0;
+    cursor.hidden = rows.hidden = !ready;
+    if (!ready) return;
+    const width = hit.clientWidth - 2;
+    cursor.style.transform = `translateX(${(state.seconds / span) * width}px)`;
+    const start = windowStart(state);
+    rows.style.transform = `translateX(${(start / span) * width}px)`;
+    rows.style.width = `${Math.max(1, ((state.seconds - start) / span) * width)}px`;
+    time.value = clock(state.seconds);
+    total.value = `/ ${clock(span)}`;
+    frame.value = `frame ${integer(state.frame + 1)} of ${integer(player.frames())}`;
+    hit.setAttribute("aria-valuemax", span.toFixed(2));
+    hit.setAttribute("aria-valuenow", state.seconds.toFixed(2));
+    hit.setAttribute("aria-valuetext", `${clock(state.seconds)}, ${frame.value}`);
+  }, signal);
+  store.watch(["playing", "looping", "speed", "recording"], (state) => {
+    play.textContent = state.playing ? "Pause" : "Play";
+    play.disabled = loop.disabled = speed.disabled = state.recording === null;
+    loop.setAttribute("aria-pressed", String(state.looping));
+    speed.value = String(SPEEDS.reduce((a, b) => (Math.abs(b - state.speed) < Math.abs(a - state.speed) ? b : a)));
+  }, signal);
+  store.watch(["times", "revision"], () => { drawLabels(); ask(); }, signal);
+  store.watch(["dark"], drawStrip, signal);
+
+  let width = 0;
+  const sizes = new ResizeObserver(() => {
+    if (hit.clientWidth === width) return;
+    width = hit.clientWidth;
+    ask();
+    store.dispatchEvent(new CustomEvent("change", { detail: new Set(["frame"]) }));
+  });
+  sizes.observe(hit);
+  signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
+
+  /** @param {PointerEvent} event */
+  const scrub = (event) => {
+    const box = hit.getBoundingClientRect();
+    player.seek(((event.clientX - box.left) / box.width) * player.span());
+  };
+  hit.addEventListener("pointerdown", (event) => { hit.setPointerCapture(event.pointerId); scrub(event); }, { signal });
+  hit.addEventListener("pointermove", (event) => { if (hit.hasPointerCapture(event.pointerId)) scrub(event); }, { signal });
+}

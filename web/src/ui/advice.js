@@ -1,0 +1,84 @@
+// @ts-check
+// From the code of an error to what it means and what to do. A test holds this table against the
+// list of every code that the Rust side can give.
+
+/** @typedef {{means: string, todo: string}} Advice */
+
+const KEPT = "What was open before is still open.";
+const NOT_BLOB = "The file is not a .rvne weight blob, or it was damaged.";
+const AGAIN = "Copy the file again from where it was made, or export it again.";
+const EXPORT = "Export the recording as CSV or as another format named under Help, then open that.";
+const OURS = "This is a fault of the page, not of your data.";
+const REPORT = "Copy the problem report in the Log room and open an issue with it.";
+const TRAILER = "A record after the weights does not follow the format; the whole file is refused.";
+const REWRITE = "Write the file again with a tool that follows the format description in docs.";
+const PATTERN = "The setting asks for something that this attention cannot compute.";
+const SETTINGS = "Change the setting named in the message and try again.";
+const FEATURES = "The frames cannot be turned into features with these settings.";
+
+/** @type {Record<string, Advice>} */
+const EXACT = {
+  "recording/empty": { means: "The file holds no bytes at all. " + KEPT, todo: "Check that the recorder or the copy had finished, then open the file again." },
+  "recording/header-only": { means: "There is a header, but not one line of data follows. " + KEPT, todo: "Check that the board was sending while you recorded." },
+  "recording/unrecognised": { means: "The content is none of the formats that the lab reads; the file name plays no part. " + KEPT, todo: "Help (?) lists the formats. For your own data, write a CSV with one frame a line." },
+  "recording/no-csi": { means: "The file is text or a capture that the lab can read, but it holds no channel state. " + KEPT, todo: "Switch CSI output on in the firmware and record again." },
+  "recording/no-csi-packets": { means: "The capture is sound, but no packet in it carries channel state. " + KEPT, todo: "Capture on the port that the board sends its CSI to." },
+  "recording/nothing-usable": { means: "The format was recognised, but no single frame could be used. " + KEPT, todo: "The message names the first place and reason. Record again, or cut the damaged part out." },
+  "recording/npy": { means: "NumPy arrays do not say which number is which subcarrier. " + KEPT, todo: "Save it as CSV: one frame a line, amplitudes a0, a1, …" },
+  "recording/npz": { means: "NumPy archives do not say which number is which subcarrier. " + KEPT, todo: "Save the array as CSV: one frame a line, amplitudes a0, a1, …" },
+  "recording/utf-16": { means: "The text is stored as UTF-16, which the lab does not read. " + KEPT, todo: "Save it as UTF-8 and open it again." },
+  "rvne/magic": { means: `${NOT_BLOB} ${KEPT}`, todo: "Choose a .rvne file, or make weights in the Model room." },
+  "rvne/magic-big-endian": { means: `The file was written big-endian; the format is little-endian. ${KEPT}`, todo: "Write it again on the exporter's little-endian setting." },
+  "rvne/version": { means: `The file has a version that this lab does not know. ${KEPT}`, todo: "Use a newer lab, or export version 1." },
+  "rvne/crc": { means: `At least one byte changed after the file was written. ${KEPT}`, todo: AGAIN },
+  "rvne/too-short": { means: `The file ends before its header does. ${KEPT}`, todo: AGAIN },
+  "rvne/length": { means: `The file was cut, or bytes were added at its end. ${KEPT}`, todo: AGAIN },
+  "rvne/weights-length": { means: `The header's shape and its number of weight bytes contradict each other. ${KEPT}`, todo: REWRITE },
+  "rvne/zero-dimension": { means: `A head with a dimension of zero computes nothing. ${KEPT}`, todo: "Give every dimension at least 1." },
+  "rvne/gqa-ratio": { means: `Query heads are shared evenly among key heads, so their number must be a multiple. ${KEPT}`, todo: "For example 4 query heads with 1, 2 or 4 key heads." },
+  "rvne/too-few-classes": { means: `A classifier needs two classes at least. ${KEPT}`, todo: "Give at least 2 classes." },
+  "rvne/shape-too-large": { means: `The shape asks for more weights than the format can hold. ${KEPT}`, todo: "Make one of the dimensions smaller." },
+  "rvne/zero-seed": { means: "The generator stays at zero forever when it starts there.", todo: "Take any other seed." },
+  "rvne/reserved-flag": { means: `A flag is set that version 1 does not define. ${KEPT}`, todo: "Use a newer lab, or export version 1." },
+  "rvne/reserved-byte": { means: `A byte that must be zero is not. ${KEPT}`, todo: REWRITE },
+  "rvne/not-finite": { means: `A weight is infinite or not a number, so every output would be. ${KEPT}`, todo: "Train again with a smaller learning rate, or export before the loss broke." },
+  "attention/map-too-large": { means: "A map of that many rows would not fit the page's memory.", todo: "Choose fewer rows." },
+  "attention/not-finite": { means: "A query, key or value is infinite or not a number.", todo: "Check the weights in the Model room and the features in the Recording room." },
+  "lab/no-recording": { means: "This needs frames, and no recording is open.", todo: "Open one, or the built-in recording from Ctrl+K." },
+  "lab/no-blob": { means: "This needs weights, and none are open.", todo: "Make weights in the Model room." },
+  "lab/bad-argument": { means: OURS, todo: REPORT },
+  "page/no-wasm": { means: "The lab computes with WebAssembly, which is missing or switched off here.", todo: "Use a browser of the last three years, or allow WebAssembly for this page." },
+  "page/no-package": { means: "The page is there, but the part that computes is not.", todo: "Start the server with cargo lab, which builds it, and reload." },
+  "page/crashed": { means: `The computing part stopped. ${OURS}`, todo: `Reload the page. ${REPORT}` },
+  "page/unexpected": { means: OURS, todo: REPORT },
+  "page/file-unreadable": { means: `The file changed, moved or was locked while it was read. ${KEPT}`, todo: "Close other programs that write to it and open it again." },
+  "page/blob-too-large": { means: `No weight blob is that large, so this is another kind of file. ${KEPT}`, todo: "Choose a .rvne file. A recording must not be called .rvne." },
+  "page/number": { means: "The shape needs whole numbers.", todo: "Correct the field and try again." },
+};
+
+/** For the codes of one kind that ask for the same of the user. @type {[RegExp, Advice][]} */
+const FAMILIES = [
+  [/^recording\/(zip|gzip|compressed)$/, { means: `The file is compressed. ${KEPT}`, todo: "Unpack it and open what is inside." }],
+  [/^recording\/(picoscenes|feitcsi|hdf5|matlab|pcapng)$/, { means: `The format was recognised, but the lab does not read it. ${KEPT}`, todo: EXPORT }],
+  [/^rvne\/trailer-/, { means: `${TRAILER} ${KEPT}`, todo: REWRITE }],
+  [/^rvne\/pipeline/, { means: `The feature settings inside the file contradict its shape. ${KEPT}`, todo: REWRITE }],
+  [/^attention\//, { means: PATTERN, todo: SETTINGS }],
+  [/^head\//, { means: "The weights and what they should run on do not fit together.", todo: "Check that the features fit the model's input, or make weights in the Model room." }],
+  [/^feature\//, { means: FEATURES, todo: "Change the step named in the message under Features in the Recording room." }],
+  [/^packet\//, { means: "A message of a board does not follow its format.", todo: "Check that board and lab have the same version." }],
+  [/^(figure|tensor|window)\//, { means: OURS, todo: REPORT }],
+];
+
+/** Whether the table has a line for this code itself or for its kind. @param {string} code */
+export function hasAdvice(code) {
+  return Object.hasOwn(EXACT, code) || FAMILIES.some(([kind]) => kind.test(code));
+}
+
+/** @param {string} code @returns {Advice} */
+export function adviceFor(code) {
+  if (Object.hasOwn(EXACT, code)) return EXACT[code];
+  return FAMILIES.find(([kind]) => kind.test(code))?.[1] ?? EXACT["page/unexpected"];
+}
+
+/** The codes that the page itself gives. */
+export const PAGE_CODES = Object.keys(EXACT).filter((code) => code.startsWith("page/"));
