@@ -1,0 +1,489 @@
+//! What readers pour frames into: sorts them into parts, keeps the budget, counts the rest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use csi_temporal::frame::CsiValues;
+
+use super::clock::Clock;
+use super::doctor::{self, LengthUnit, Tally};
+use super::store::{NO_LABEL, Part, Stream, StreamKind, ValueType};
+use super::subcarrier::{Evidence, LayoutKey, SubcarrierMap};
+use super::{
+    Chain, Format, FrameMeta, FrameTime, Position, Recording, Refusal, Sender, SkipReason, numbers,
+};
+
+/// Values that a frame may have: more than any card delivers.
+pub(super) const MAX_VALUES: usize = 4096;
+/// Combinations of sender, antennas, layout and type that are kept.
+const MAX_PARTS: usize = 256;
+/// Different labels kept.
+const MAX_LABELS: usize = 1024;
+/// Bytes of a label kept.
+const MAX_LABEL_BYTES: usize = 64;
+/// Notes kept.
+const MAX_NOTES: usize = 32;
+/// First places kept for each reason.
+const MAX_POSITIONS: usize = 5;
+/// Numbers in an LLTF of 64 pairs.
+const LLTF_VALUES: usize = 128;
+
+/// What a part's frames have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct PartKey {
+    sender: Sender,
+    chain: Option<Chain>,
+    layout: LayoutKey,
+    value_type: ValueType,
+}
+
+/// One sender's frames over one antenna pair, of any layout.
+#[derive(Debug, Default)]
+struct Family {
+    /// The part of each frame, in order of arrival.
+    arrivals: Vec<Vec<u16>>,
+    clocked: bool,
+}
+
+/// Frames of a family are listed in pieces of this many, so that no list is ever copied whole.
+const ARRIVALS_A_PIECE: usize = 1 << 18;
+
+impl Family {
+    fn arrive(&mut self, part: usize) {
+        if self.arrivals.last().is_none_or(|piece| piece.len() == ARRIVALS_A_PIECE) {
+            self.arrivals.push(Vec::new());
+        }
+        if let Some(piece) = self.arrivals.last_mut() {
+            piece.push(part as u16);
+        }
+    }
+}
+
+/// Takes what a [`super::Reader`] finds.
+#[derive(Debug)]
+pub struct Sink {
+    budget_bytes: usize,
+    stored_bytes: usize,
+    full: bool,
+    parts: Vec<(PartKey, Part)>,
+    part_of: HashMap<PartKey, usize>,
+    last_part: usize,
+    families: HashMap<(Sender, Option<Chain>), Family>,
+    clocks: HashMap<Sender, Clock>,
+    labels: Vec<String>,
+    label_of: HashMap<String, u16>,
+    last_label: u16,
+    assumed_rate_hz: f32,
+    header_seen: bool,
+    lines: u64,
+    tally: Tally,
+}
+
+impl Sink {
+    pub(super) fn new(budget_bytes: usize) -> Self {
+        Self {
+            budget_bytes,
+            stored_bytes: 0,
+            full: false,
+            parts: Vec::new(),
+            part_of: HashMap::new(),
+            last_part: 0,
+            families: HashMap::new(),
+            clocks: HashMap::new(),
+            labels: Vec::new(),
+            label_of: HashMap::new(),
+            last_label: NO_LABEL,
+            assumed_rate_hz: 100.0,
+            header_seen: false,
+            lines: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn set_format(&mut self, format: Format, reason: String) {
+        self.tally.format = Some(format);
+        self.tally.format_reason = reason;
+    }
+
+    /// Replaces the format once a reader knows it better than the first bytes did.
+    pub fn refine_format(&mut self, format: Format, reason: &str) {
+        self.set_format(format, reason.to_owned());
+    }
+
+    /// Takes one CSI frame (or one feature state, which is not counted as a frame).
+    ///
+    /// A frame with NaN or infinity, without values or with more than 4096 is skipped with
+    /// its reason; `position` is where it stands.
+    pub fn frame(&mut self, meta: FrameMeta<'_>, values: CsiValues<'_>, position: Position) {
+        self.store(&meta, values, position, true);
+    }
+
+    /// Takes a further antenna pair of the frame that came last: it gets a stream of its own and
+    /// is not counted again.
+    pub fn further_chain(&mut self, meta: FrameMeta<'_>, values: CsiValues<'_>, position: Position) {
+        self.store(&meta, values, position, false);
+    }
+
+    fn store(&mut self, meta: &FrameMeta<'_>, values: CsiValues<'_>, position: Position, counted: bool) {
+        if self.full {
+            return;
+        }
+        let count = numbers(&values);
+        let reason = match values {
+            _ if count == 0 => Some(SkipReason::NoValues),
+            _ if count > MAX_VALUES => Some(SkipReason::TooManyValues),
+            CsiValues::Iq8(_) | CsiValues::Iq16(_) if count % 2 == 1 => Some(SkipReason::OddCount),
+            CsiValues::IqF32(v) if v.len() % 2 == 1 => Some(SkipReason::OddCount),
+            CsiValues::IqF32(v) | CsiValues::Amplitude(v) | CsiValues::FeatureState(v) => {
+                v.iter().any(|x| !x.is_finite()).then_some(SkipReason::NotFinite)
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return self.skip(reason, position);
+        }
+        let Some(part) = self.part(meta, &values) else {
+            return self.skip(SkipReason::TooManyStreams, position);
+        };
+        let label = self.label_number(meta.label);
+        let time = self.time(meta);
+        let family = self.families.entry((meta.sender, meta.chain)).or_default();
+        family.clocked |= meta.time != FrameTime::None;
+        family.arrive(part);
+        let stored = &mut self.parts[part].1;
+        stored.evidence.garbage |= meta.first_word_invalid;
+        let bytes = stored.push(values, time, meta.rssi_dbm, meta.sequence, label);
+        self.stored_bytes += bytes + size_of::<u16>();
+        if counted && ValueType::of(&values).kind() != StreamKind::FeatureState {
+            self.tally.frames += 1;
+            *self.tally.lengths.entry(count).or_default() += 1;
+        }
+        if self.stored_bytes > self.budget_bytes {
+            self.full = true;
+            let kept = self.budget_bytes >> 20;
+            self.note(format!(
+                "Reading stopped at {position}: the {kept} MiB for frames are full. What was read \
+                 before is shown; cut the file to see the rest."
+            ));
+        }
+    }
+
+    /// Reports a line, packet or record that was left out.
+    pub fn skip(&mut self, reason: SkipReason, position: Position) {
+        *self.tally.skipped.entry(reason.code()).or_default() += 1;
+        let first = self.tally.skipped_first.entry(reason.code()).or_insert((reason, Vec::new()));
+        if first.1.len() < MAX_POSITIONS {
+            first.1.push(position);
+        }
+        self.tally.first_skip.get_or_insert((reason, position));
+    }
+
+    /// Adds a sentence to the doctor's report; the same sentence is added once.
+    pub fn note(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if self.tally.notes.len() < MAX_NOTES && !self.tally.notes.contains(&sentence) {
+            self.tally.notes.push(sentence);
+        }
+    }
+
+    /// Counts a packet or line by its type, CSI or not. `kind` must come from a short list.
+    pub fn packet(&mut self, kind: &'static str) {
+        *self.tally.packets.entry(kind).or_default() += 1;
+    }
+
+    /// Sets the rate that times are made from if the source has no clock. Default: 100 Hz.
+    pub fn assume_rate_hz(&mut self, rate_hz: f32) {
+        self.assumed_rate_hz = rate_hz;
+    }
+
+    /// Says that frame lengths are told as this source counts them: in subcarriers.
+    pub fn count_lengths_in_subcarriers(&mut self) {
+        self.tally.length_unit = LengthUnit::Subcarriers;
+    }
+
+    /// Says that the columns' names were seen.
+    pub(super) fn header(&mut self) {
+        self.header_seen = true;
+    }
+
+    /// Says how many lines the file has so far.
+    pub(super) fn lines(&mut self, lines: u64) {
+        self.lines = lines;
+    }
+
+    /// Whether the store is full: further frames are not kept.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// CSI frames kept.
+    pub fn frames(&self) -> u64 {
+        self.tally.frames
+    }
+
+    pub(super) fn skipped_total(&self) -> u64 {
+        self.tally.skipped.values().sum()
+    }
+
+    fn part(&mut self, meta: &FrameMeta<'_>, values: &CsiValues<'_>) -> Option<usize> {
+        let key = PartKey {
+            sender: meta.sender,
+            chain: meta.chain,
+            layout: LayoutKey::new(&meta.layout, values.pairs()),
+            value_type: ValueType::of(values),
+        };
+        if self.parts.get(self.last_part).is_some_and(|(last, _)| *last == key) {
+            return Some(self.last_part);
+        }
+        let part = match self.part_of.get(&key) {
+            Some(&part) => part,
+            None if self.parts.len() == MAX_PARTS => return None,
+            None => {
+                self.parts.push((key, Part::new(values)));
+                self.part_of.insert(key, self.parts.len() - 1);
+                self.parts.len() - 1
+            }
+        };
+        self.last_part = part;
+        Some(part)
+    }
+
+    /// The repaired time: one clock for the file, but one a node for the nodes' own clocks.
+    fn time(&mut self, meta: &FrameMeta<'_>) -> i64 {
+        let own_clock = matches!((meta.time, meta.sender), (FrameTime::Micros(_), Sender::Node(_)));
+        let owner = if own_clock { meta.sender } else { Sender::Unknown };
+        self.clocks.entry(owner).or_default().advance(meta.time)
+    }
+
+    fn label_number(&mut self, label: Option<&str>) -> u16 {
+        let Some(label) = label.map(str::trim).filter(|label| !label.is_empty()) else {
+            return NO_LABEL;
+        };
+        let mut end = label.len().min(MAX_LABEL_BYTES);
+        while !label.is_char_boundary(end) {
+            end -= 1;
+        }
+        let label = &label[..end];
+        if self.labels.get(usize::from(self.last_label)).is_some_and(|last| last == label) {
+            return self.last_label;
+        }
+        let known = self.label_of.get(label).copied();
+        self.last_label = known.unwrap_or_else(|| {
+            if self.labels.len() == MAX_LABELS {
+                self.note(format!("More than {MAX_LABELS} different labels: the others are left out."));
+                return NO_LABEL;
+            }
+            let number = self.labels.len() as u16;
+            self.labels.push(label.to_owned());
+            self.label_of.insert(label.to_owned(), number);
+            number
+        });
+        self.last_label
+    }
+
+    /// Examines what came in and makes the recording.
+    pub(super) fn into_recording(mut self, name: String, bytes: u64) -> Result<Recording, Refusal> {
+        if self.parts.is_empty() {
+            return Err(self.refusal());
+        }
+        for clock in self.clocks.values() {
+            self.tally.clock_wraps += clock.wraps;
+            self.tally.clock_restarts += clock.restarts;
+            self.tally.clock_reordered += clock.reordered;
+        }
+        let label_names = Arc::new(core::mem::take(&mut self.labels));
+        let parts: Vec<(PartKey, Arc<Part>)> =
+            self.parts.into_iter().map(|(key, part)| (key, Arc::new(part))).collect();
+        let mut families: Vec<_> = self.families.into_iter().collect();
+        families.sort_unstable_by_key(|(who, _)| *who);
+        let mut streams = Vec::new();
+        for (who, family) in &families {
+            let mine = |key: &PartKey| (key.sender, key.chain) == *who;
+            let mut makers: Vec<StreamMaker> = Vec::new();
+            for (number, (key, part)) in parts.iter().enumerate().filter(|(_, (key, _))| mine(key)) {
+                let kind = key.value_type.kind();
+                match makers.iter_mut().find(|m| m.key == key.layout && m.kind == kind) {
+                    Some(maker) => maker.parts.push((number, part.clone())),
+                    None => makers.push(StreamMaker {
+                        key: key.layout,
+                        kind,
+                        parts: vec![(number, part.clone())],
+                    }),
+                }
+            }
+            let made: Vec<Stream> = makers.iter().map(|m| m.stream(who, family, &label_names)).collect();
+            streams.extend(combine(&makers, &made, who, family, &label_names));
+            streams.extend(made);
+        }
+        for stream in &mut streams {
+            stream.assumed_rate_hz = self.assumed_rate_hz;
+            let frozen = stream.len() > 1 && stream.span_s() == Some(0.0);
+            stream.has_clock &= !frozen;
+            if frozen {
+                let note = "All frames carry the same time, so times are made from a rate.";
+                self.tally.notes.push(note.to_owned());
+            }
+        }
+        // CSI before features, most frames first; a combined stream before an equal one.
+        streams.sort_by_key(|s: &Stream| {
+            (s.kind == StreamKind::FeatureState, core::cmp::Reverse((s.len(), s.combined)))
+        });
+        rename_twins(&mut streams);
+        let Some(main) = streams.first() else { return Err(Refusal::Empty) };
+        let report = doctor::examine(self.tally, main, &streams, bytes);
+        Ok(Recording { name, report, streams, default_stream: 0 })
+    }
+
+    fn refusal(&self) -> Refusal {
+        let skipped = self.skipped_total();
+        let only_other = skipped == self.tally.skipped.get(SkipReason::OtherLine.code()).copied().unwrap_or(0);
+        match self.tally.first_skip {
+            _ if self.header_seen && only_other => Refusal::HeaderOnly,
+            _ if only_other && !self.tally.packets.is_empty() => {
+                Refusal::NoCsiPackets { packets: self.tally.packets.values().sum() }
+            }
+            _ if only_other => Refusal::NoCsi { lines: self.lines },
+            Some(_) => {
+                // The first place whose reason is about CSI.
+                let reasons = self.tally.skipped_first.values();
+                let about_csi = reasons.filter(|(reason, _)| *reason != SkipReason::OtherLine);
+                let firsts = about_csi.filter_map(|(reason, at)| Some((*reason, *at.first()?)));
+                let first = firsts.min_by_key(|(_, at)| match at {
+                    Position::Line(at) | Position::Byte(at) => *at,
+                });
+                let (reason, position) = first.unwrap_or((SkipReason::OtherLine, Position::Byte(0)));
+                Refusal::NothingUsable { skipped, reason, position }
+            }
+            None => Refusal::NoCsi { lines: self.lines },
+        }
+    }
+}
+
+/// Parts of one layout on the way to a stream.
+struct StreamMaker {
+    key: LayoutKey,
+    kind: StreamKind,
+    parts: Vec<(usize, Arc<Part>)>,
+}
+
+type Who = (Sender, Option<Chain>);
+
+impl StreamMaker {
+    fn evidence(&self) -> Evidence {
+        let mut sum = Evidence::default();
+        for (_, part) in &self.parts {
+            sum.alive.resize(part.evidence.alive.len(), 0);
+            sum.alive.iter_mut().zip(&part.evidence.alive).for_each(|(a, b)| *a += b);
+            sum.frames += part.evidence.frames;
+            sum.garbage |= part.evidence.garbage;
+        }
+        sum
+    }
+
+    fn stream(&self, who: &Who, family: &Family, labels: &Arc<Vec<String>>) -> Stream {
+        let map = SubcarrierMap::decide(&self.key, &self.evidence());
+        let what = match self.kind {
+            StreamKind::Iq => format!("{} subcarriers", self.key.pairs),
+            StreamKind::Amplitude => format!("{} amplitudes", self.key.pairs),
+            StreamKind::FeatureState => "feature state".to_owned(),
+        };
+        let values = self.parts.first().map_or(0, |(_, part)| part.width);
+        view(&self.parts, who, &what, self.kind, map, values, family, labels)
+    }
+}
+
+/// The legacy training field of all frames of a family whose layouts differ but share it.
+fn combine(
+    makers: &[StreamMaker],
+    made: &[Stream],
+    who: &Who,
+    family: &Family,
+    labels: &Arc<Vec<String>>,
+) -> Vec<Stream> {
+    let mut streams = Vec::new();
+    let mut taken = vec![false; makers.len()];
+    for first in 0..makers.len() {
+        let alike = |other: usize| {
+            makers[other].kind == StreamKind::Iq
+                && made[other].map.starts_with_lltf()
+                && makers[first].key.shares_lltf(&makers[other].key)
+                && made[first].map.order == made[other].map.order
+        };
+        if taken[first] || !alike(first) {
+            continue;
+        }
+        let group: Vec<usize> = (first..makers.len()).filter(|&m| !taken[m] && alike(m)).collect();
+        group.iter().for_each(|&m| taken[m] = true);
+        if group.len() < 2 {
+            continue;
+        }
+        let parts: Vec<_> = group.iter().flat_map(|&m| makers[m].parts.iter().cloned()).collect();
+        // The map of the layout with most frames, garbage if any frame has some.
+        let widest = group.iter().copied().max_by_key(|&m| made[m].len()).unwrap_or(first);
+        let garbage = group.iter().any(|&m| makers[m].evidence().garbage);
+        let map = made[widest].map.first_64(garbage);
+        let what = "64 subcarriers (LLTF of every frame)";
+        let mut stream = view(&parts, who, what, StreamKind::Iq, map, LLTF_VALUES, family, labels);
+        stream.combined = true;
+        streams.push(stream);
+    }
+    streams
+}
+
+#[allow(clippy::too_many_arguments, reason = "one private constructor")]
+fn view(
+    parts: &[(usize, Arc<Part>)],
+    who: &Who,
+    what: &str,
+    kind: StreamKind,
+    map: SubcarrierMap,
+    values_per_frame: usize,
+    family: &Family,
+    label_names: &Arc<Vec<String>>,
+) -> Stream {
+    let order = (parts.len() > 1).then(|| {
+        let mut rows = vec![0u32; parts.len()];
+        let mut slot_of = BTreeMap::new();
+        parts.iter().enumerate().for_each(|(slot, (number, _))| {
+            slot_of.insert(*number as u16, slot);
+        });
+        let mut order = Vec::with_capacity(parts.iter().map(|(_, part)| part.len()).sum());
+        for number in family.arrivals.iter().flatten() {
+            if let Some(&slot) = slot_of.get(number) {
+                order.push((slot as u16, rows[slot]));
+                rows[slot] += 1;
+            }
+        }
+        order
+    });
+    let sender = who.0.to_string();
+    let chain = who.1.map_or_else(String::new, |c| format!("rx {} tx {}", c.rx, c.tx));
+    let name: Vec<&str> = [&*sender, &*chain, what].into_iter().filter(|s| !s.is_empty()).collect();
+    let mut stream = Stream {
+        name: name.join(", "),
+        kind,
+        map,
+        combined: false,
+        start_micros: 0,
+        has_clock: family.clocked,
+        assumed_rate_hz: 0.0,
+        values_per_frame,
+        parts: parts.iter().map(|(_, part)| part.clone()).collect(),
+        order,
+        label_names: label_names.clone(),
+    };
+    stream.start_micros = if family.clocked { stream.time_micros(0) } else { 0 };
+    stream
+}
+
+/// Numbers streams of equal names, so that a user can tell them apart.
+fn rename_twins(streams: &mut [Stream]) {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    for stream in streams {
+        let times = seen.entry(stream.name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            stream.name = format!("{}, layout {times}", stream.name);
+        }
+    }
+}

@@ -1,0 +1,501 @@
+//! Which subcarrier each value of a frame stands for, and how that was decided.
+//!
+//! Espressif's buffer is up to three blocks: LLTF, HT-LTF, STBC-HT-LTF. A block of 64 pairs is
+//! in **FFT order** (`k = p < 32 ? p : p - 64`) when the channel has no secondary channel, in
+//! **centred order** (`k = p - 32`) when it has one. The 128-pair block of a 40 MHz frame is in
+//! FFT order of 128. 192 pairs are 64+64+64 or 64+128.
+//!
+//! Evidence is used in this order: the frame's own metadata, the pairs that stay zero over many
+//! frames, and then the assumption of FFT order. Nothing here looks at amplitudes beyond
+//! "always zero", and indices are relative to the centre of their own block.
+//!
+//! Source: ESP-IDF programming guide, "Wi-Fi Channel State Information"; IEEE 802.11-2020,
+//! tables 17-... and 19-... for data, pilot and null subcarriers.
+
+use serde::Serialize;
+
+/// Where the secondary channel of a 40 MHz capable channel lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Secondary {
+    /// There is none.
+    None,
+    /// Above the primary channel.
+    Above,
+    /// Below it.
+    Below,
+}
+
+/// How positions follow from the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SubcarrierRule {
+    /// Espressif's blocks, see the module.
+    #[default]
+    Espressif,
+    /// One FFT of as many bins as there are values (Nexmon).
+    Fft,
+    /// The source fixes each value's index.
+    Listed(&'static [i16]),
+    /// The first 56 of 64 LLTF pairs in FFT order (RuView's sensing server): k = 0..=31, -32..=-9.
+    First56,
+    /// Nothing is known but the order of the values; every one counts.
+    Unordered,
+    /// Features, not subcarriers.
+    Features,
+}
+
+/// What a frame's metadata say about its layout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// How positions follow from the source.
+    pub rule: SubcarrierRule,
+    /// The secondary channel.
+    pub secondary: Option<Secondary>,
+    /// Bandwidth of the frame in MHz: 20, 40, 80, 160.
+    pub bandwidth_mhz: Option<u16>,
+    /// `true` if the frame used space-time block coding.
+    pub stbc: Option<bool>,
+}
+
+/// The part of a layout that tells two streams apart: what changes nothing is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LayoutKey {
+    rule: SubcarrierRule,
+    secondary: Option<Secondary>,
+    /// For 128 and 192 pairs: `true` if the last block is one 40 MHz block.
+    wide: Option<bool>,
+    /// Pairs; for amplitudes and features, values.
+    pub(super) pairs: u32,
+}
+
+impl LayoutKey {
+    pub(super) fn new(layout: &Layout, pairs: usize) -> Self {
+        let espressif = layout.rule == SubcarrierRule::Espressif;
+        let wide = match (pairs, layout.bandwidth_mhz, layout.stbc) {
+            _ if !espressif => None,
+            (128 | 192, Some(40), _) => Some(true),
+            (128, Some(20), _) | (192, _, Some(true)) => Some(false),
+            (192, Some(20), _) => Some(false),
+            _ => None,
+        };
+        let secondary = layout.secondary.filter(|_| espressif);
+        Self { rule: layout.rule, secondary, wide, pairs: pairs as u32 }
+    }
+
+    /// Whether the first 64 pairs of `self` and `other` are the same training field, told the
+    /// same way, so that they may stand in one stream.
+    pub(super) fn shares_lltf(&self, other: &Self) -> bool {
+        let starts_with_lltf = |key: &Self| matches!(key.pairs, 64 | 128 | 188 | 190 | 192 | 306);
+        self.rule == SubcarrierRule::Espressif
+            && other.rule == SubcarrierRule::Espressif
+            && self.secondary == other.secondary
+            && starts_with_lltf(self)
+            && starts_with_lltf(other)
+    }
+}
+
+/// The order of the values inside a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// From 0 up, then the negative indices.
+    Fft,
+    /// From the lowest index to the highest.
+    Centred,
+    /// As the source lists them.
+    Listed,
+    /// Unknown: only the order of storage is kept.
+    AsStored,
+    /// The values are features, not subcarriers.
+    Features,
+}
+
+impl Order {
+    /// Returns the stable name used in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fft => "fft",
+            Self::Centred => "centred",
+            Self::Listed => "listed",
+            Self::AsStored => "as-stored",
+            Self::Features => "features",
+        }
+    }
+}
+
+/// What decided the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecidedBy {
+    /// The frames' metadata, or the format itself.
+    Metadata,
+    /// The pairs that stay zero.
+    NullPattern,
+    /// Nothing: FFT order is assumed.
+    Assumed,
+    /// The user.
+    User,
+}
+
+impl DecidedBy {
+    /// Returns the end of a sentence: "the order is fft, ...".
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Metadata => "as the format and the frames' metadata say",
+            Self::NullPattern => "told from the pairs that stay zero",
+            Self::Assumed => "assumed: neither metadata nor zeros tell",
+            Self::User => "chosen by the user",
+        }
+    }
+}
+
+/// The training field that a value was measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Field {
+    /// Legacy long training field.
+    Lltf,
+    /// HT long training field.
+    HtLtf,
+    /// The second HT long training field, of a frame with space-time block coding.
+    StbcHtLtf,
+    /// Unknown or mixed.
+    None,
+}
+
+/// What a value is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// A data subcarrier.
+    Data,
+    /// A pilot subcarrier: useful as well.
+    Pilot,
+    /// A guard subcarrier: nothing is sent there.
+    Null,
+    /// The centre.
+    Dc,
+    /// Overwritten by the driver.
+    Garbage,
+}
+
+/// One value's place in the spectrum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Subcarrier {
+    /// The training field.
+    pub field: Field,
+    /// The subcarrier index, relative to the centre of the block.
+    pub index: Option<i16>,
+    /// What it is good for.
+    pub role: Role,
+}
+
+/// Which subcarrier each pair (or amplitude) of a stream stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubcarrierMap {
+    /// The order inside each block.
+    pub order: Order,
+    /// What decided it.
+    pub decided_by: DecidedBy,
+    /// One entry a pair.
+    pub subcarriers: Vec<Subcarrier>,
+    #[serde(skip)]
+    blocks: Vec<Block>,
+    #[serde(skip)]
+    garbage: bool,
+}
+
+/// Which indices a block carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tones {
+    /// 20 MHz legacy: 52 useful.
+    Legacy,
+    /// 20 MHz HT: 56 useful.
+    Ht20,
+    /// 40 MHz HT: 114 useful.
+    Ht40,
+    /// 80 MHz VHT or 20 MHz HE: 242 useful.
+    Wide242,
+    /// 160 MHz VHT.
+    Vht160,
+    /// All of them.
+    All,
+}
+
+impl Tones {
+    fn role(self, k: i16) -> Role {
+        let m = k.unsigned_abs();
+        let (inner, outer, pilots): (u16, u16, &[u16]) = match self {
+            Self::Legacy => (1, 26, &[7, 21]),
+            Self::Ht20 => (1, 28, &[7, 21]),
+            Self::Ht40 => (2, 58, &[11, 25, 53]),
+            Self::Wide242 => (2, 122, &[11, 39, 75, 103]),
+            Self::Vht160 => (6, 250, &[25, 53, 89, 117, 139, 167, 203, 231]),
+            Self::All => return Role::Data,
+        };
+        if m < inner {
+            Role::Dc
+        } else if m > outer || self == Self::Vht160 && (127..=129).contains(&m) {
+            Role::Null
+        } else if pilots.contains(&m) {
+            Role::Pilot
+        } else {
+            Role::Data
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Block {
+    field: Field,
+    pairs: usize,
+    tones: Tones,
+    /// Fixed order of this block, whatever the order of the others.
+    fixed: Option<Order>,
+    /// Index of position 0 in centred order.
+    first: i16,
+}
+
+impl Block {
+    const fn new(field: Field, pairs: usize, tones: Tones) -> Self {
+        Self { field, pairs, tones, fixed: None, first: -((pairs / 2) as i16) }
+    }
+
+    fn index(&self, position: usize, order: Order) -> i16 {
+        match self.fixed.unwrap_or(order) {
+            Order::Centred => self.first + position as i16,
+            _ if position < self.pairs.div_ceil(2) => position as i16,
+            _ => position as i16 - self.pairs as i16,
+        }
+    }
+}
+
+/// Which pairs were ever other than zero, over all frames of a stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    /// Frames in which each pair was not zero.
+    pub(super) alive: Vec<u32>,
+    /// Frames counted.
+    pub(super) frames: u32,
+    /// Whether any frame's first word was garbage.
+    pub(super) garbage: bool,
+}
+
+impl Evidence {
+    /// Whether the pair is zero in all but one frame in 200.
+    fn null(&self, pair: usize) -> bool {
+        self.alive.get(pair).is_some_and(|&alive| alive <= self.frames / 200)
+    }
+
+    /// Whether all of `nulls` stay zero and most of `live` do not, `offset` pairs in; the pairs
+    /// that the driver overwrites do not count.
+    fn shows(
+        &self,
+        offset: usize,
+        nulls: impl IntoIterator<Item = usize>,
+        live: impl IntoIterator<Item = usize>,
+    ) -> bool {
+        let counts = |p: &usize| !(self.garbage && *p < 2);
+        let all_null = nulls.into_iter().map(|p| p + offset).filter(counts).all(|p| self.null(p));
+        let live: Vec<usize> = live.into_iter().map(|p| p + offset).filter(counts).collect();
+        let dead = live.iter().filter(|&&p| self.null(p)).count();
+        self.frames > 0 && all_null && dead * 4 <= live.len()
+    }
+
+    /// The order that the zeros of the 64 pairs at `offset` tell, if they do.
+    fn order_of_64(&self, offset: usize) -> Option<Order> {
+        if self.shows(offset, (29..=35).chain([0]), (2..=26).chain(38..=62)) {
+            Some(Order::Fft)
+        } else if self.shows(offset, (2..=3).chain([32]).chain(61..=63), (8..=31).chain(33..=56)) {
+            Some(Order::Centred)
+        } else {
+            None
+        }
+    }
+}
+
+impl SubcarrierMap {
+    /// Decides the map of a stream from its layout and from which pairs stay zero.
+    pub(super) fn decide(key: &LayoutKey, evidence: &Evidence) -> Self {
+        let pairs = key.pairs as usize;
+        let (blocks, order, decided_by) = match key.rule {
+            SubcarrierRule::Features => (vec![unordered(pairs)], Order::Features, DecidedBy::Metadata),
+            SubcarrierRule::Unordered => (vec![unordered(pairs)], Order::AsStored, DecidedBy::Metadata),
+            SubcarrierRule::Listed(indices) => return Self::listed(indices, pairs),
+            SubcarrierRule::First56 => {
+                let indices = (0..pairs as i16).map(|p| if p < 32 { p } else { p - 64 });
+                let subcarriers = indices.map(|k| Subcarrier {
+                    field: Field::Lltf,
+                    index: Some(k),
+                    role: Tones::Legacy.role(k),
+                });
+                return Self {
+                    order: Order::Fft,
+                    decided_by: DecidedBy::Metadata,
+                    subcarriers: subcarriers.collect(),
+                    blocks: Vec::new(),
+                    garbage: false,
+                };
+            }
+            SubcarrierRule::Fft => {
+                let tones = match pairs {
+                    64 => Tones::Legacy,
+                    128 => Tones::Ht40,
+                    256 => Tones::Wide242,
+                    512 => Tones::Vht160,
+                    _ => Tones::All,
+                };
+                (vec![Block::new(Field::None, pairs, tones)], Order::Fft, DecidedBy::Metadata)
+            }
+            SubcarrierRule::Espressif => espressif(key, evidence),
+        };
+        Self::from_blocks(blocks, order, decided_by, evidence.garbage)
+    }
+
+    fn listed(indices: &[i16], pairs: usize) -> Self {
+        let tones = if indices.iter().any(|k| k.unsigned_abs() > 28) { Tones::Ht40 } else { Tones::Ht20 };
+        let subcarriers = (0..pairs).map(|p| {
+            let index = indices.get(p).copied();
+            let role = index.map_or(Role::Data, |k| tones.role(k));
+            Subcarrier { field: Field::HtLtf, index, role }
+        });
+        Self {
+            order: Order::Listed,
+            decided_by: DecidedBy::Metadata,
+            subcarriers: subcarriers.collect(),
+            blocks: Vec::new(),
+            garbage: false,
+        }
+    }
+
+    fn from_blocks(blocks: Vec<Block>, order: Order, decided_by: DecidedBy, garbage: bool) -> Self {
+        let ordered = matches!(order, Order::Fft | Order::Centred);
+        let subcarriers = blocks.iter().flat_map(|block| {
+            (0..block.pairs).map(move |p| {
+                let index = ordered.then(|| block.index(p, order));
+                let role = index.map_or(Role::Data, |k| block.tones.role(k));
+                Subcarrier { field: block.field, index, role }
+            })
+        });
+        let mut subcarriers: Vec<Subcarrier> = subcarriers.collect();
+        if garbage {
+            subcarriers.iter_mut().take(2).for_each(|s| s.role = Role::Garbage);
+        }
+        Self { order, decided_by, subcarriers, blocks, garbage }
+    }
+
+    /// Returns the same pairs in another order: what a user says when the file does not tell.
+    ///
+    /// Only [`Order::Fft`] and [`Order::Centred`] can be chosen, and only for maps made of
+    /// Espressif's or FFT blocks; otherwise the map is returned unchanged.
+    pub fn with_order(&self, order: Order) -> Self {
+        let possible = matches!(order, Order::Fft | Order::Centred) && !self.blocks.is_empty();
+        if !possible || self.order == Order::Features {
+            return self.clone();
+        }
+        Self::from_blocks(self.blocks.clone(), order, DecidedBy::User, self.garbage)
+    }
+
+    /// Returns the map of the first 64 pairs alone.
+    pub(super) fn first_64(&self, garbage: bool) -> Self {
+        let blocks = self.blocks.first().copied().into_iter().collect();
+        Self::from_blocks(blocks, self.order, self.decided_by, garbage)
+    }
+
+    /// Whether the first block is a legacy training field of 64 pairs.
+    pub(super) fn starts_with_lltf(&self) -> bool {
+        self.blocks.first().is_some_and(|b| b.field == Field::Lltf && b.pairs == 64)
+    }
+
+    /// Returns the training fields, in the order of the blocks.
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields: Vec<Field> = self.subcarriers.iter().map(|s| s.field).collect();
+        fields.dedup();
+        fields
+    }
+
+    /// Returns the pair positions worth learning from, ascending in frequency: data and pilots
+    /// of the HT-LTF where there is one, else of the LLTF, else of all.
+    pub fn useful(&self) -> Vec<u16> {
+        let field = [Field::HtLtf, Field::Lltf, Field::None].into_iter();
+        let mut field = field.filter(|f| self.subcarriers.iter().any(|s| s.field == *f));
+        field.next().map_or_else(Vec::new, |field| self.useful_of(field))
+    }
+
+    /// Returns the useful pair positions of one training field, ascending in frequency.
+    pub fn useful_of(&self, field: Field) -> Vec<u16> {
+        let of_field = self.subcarriers.iter().enumerate().filter(|(_, s)| s.field == field);
+        let useful = of_field.filter(|(_, s)| matches!(s.role, Role::Data | Role::Pilot));
+        let mut useful: Vec<(Option<i16>, u16)> = useful.map(|(p, s)| (s.index, p as u16)).collect();
+        useful.sort_unstable();
+        useful.into_iter().map(|(_, p)| p).collect()
+    }
+}
+
+fn unordered(pairs: usize) -> Block {
+    Block::new(Field::None, pairs, Tones::All)
+}
+
+/// Espressif's blocks, their order and what decided it.
+fn espressif(key: &LayoutKey, evidence: &Evidence) -> (Vec<Block>, Order, DecidedBy) {
+    use Field::{HtLtf, Lltf, StbcHtLtf};
+    let lltf = Block::new(Lltf, 64, Tones::Legacy);
+    let ht20 = Block::new(HtLtf, 64, Tones::Ht20);
+    let ht40 = Block::new(HtLtf, 128, Tones::Ht40);
+    let wide_fft = Block { fixed: Some(Order::Fft), ..ht40 };
+    let (order, decided_by) = match (key.secondary, evidence.order_of_64(0)) {
+        (Some(Secondary::None), _) => (Order::Fft, DecidedBy::Metadata),
+        (Some(_), _) => (Order::Centred, DecidedBy::Metadata),
+        (None, Some(order)) => (order, DecidedBy::NullPattern),
+        (None, None) => (Order::Fft, DecidedBy::Assumed),
+    };
+    let cut = |field, pairs: usize| {
+        // The block lacks its top (secondary below) or its bottom (above).
+        let first = if key.secondary == Some(Secondary::Above) { 32 - pairs as i16 } else { -32 };
+        Block { first, fixed: Some(Order::Centred), ..Block::new(field, pairs, Tones::Ht20) }
+    };
+    let blocks = match key.pairs {
+        64 => {
+            // HT tones 27 and 28 are alive: an HT-LTF alone.
+            let edges = if order == Order::Fft { [27, 28, 36, 37] } else { [4, 5, 59, 60] };
+            let ht = key.secondary.is_none() && evidence.shows(0, [], edges);
+            vec![if ht && decided_by == DecidedBy::NullPattern { ht20 } else { lltf }]
+        }
+        128 => {
+            let centre = evidence.shows(0, (2..=4).chain([64]).chain(124..=127), (8..=60).chain(68..=120));
+            if centre && key.secondary.is_none() {
+                return (vec![ht40], Order::Centred, DecidedBy::NullPattern);
+            }
+            let two = evidence.order_of_64(64).is_some();
+            if key.wide == Some(true) && !two { vec![ht40] } else { vec![lltf, ht20] }
+        }
+        192 => {
+            let three = [0, 64, 128].iter().all(|&at| evidence.order_of_64(at) == Some(Order::Fft));
+            let wide = evidence.shows(64, 61..=67, (4..=56).chain(72..=124));
+            match key.wide {
+                Some(true) => vec![lltf, wide_fft],
+                None if wide && !three => vec![lltf, wide_fft],
+                _ => vec![lltf, ht20, Block { field: StbcHtLtf, ..ht20 }],
+            }
+        }
+        188 => vec![lltf, cut(HtLtf, 62), cut(StbcHtLtf, 62)],
+        190 => vec![lltf, cut(HtLtf, 63), cut(StbcHtLtf, 63)],
+        306 => {
+            let ht = Block { fixed: Some(Order::Fft), ..Block::new(HtLtf, 121, Tones::Ht40) };
+            vec![lltf, ht, Block { field: StbcHtLtf, ..ht }]
+        }
+        53 => vec![Block::new(Lltf, 53, Tones::Legacy)],
+        57 => vec![Block::new(HtLtf, 57, Tones::Ht20)],
+        114 => {
+            let ht = Block::new(HtLtf, 57, Tones::Ht20);
+            vec![ht, Block { field: StbcHtLtf, ..ht }]
+        }
+        117 => vec![Block::new(HtLtf, 117, Tones::Ht40)],
+        234 => {
+            let ht = Block::new(HtLtf, 117, Tones::Ht40);
+            vec![ht, Block { field: StbcHtLtf, ..ht }]
+        }
+        245 => vec![Block::new(HtLtf, 245, Tones::Wide242)],
+        pairs => return (vec![unordered(pairs as usize)], Order::AsStored, DecidedBy::Assumed),
+    };
+    (blocks, order, decided_by)
+}
