@@ -6,7 +6,7 @@ use csi_temporal::attention::decode::{KvCache, decode_step, decode_step_into};
 use csi_temporal::attention::{AttentionError, Operand, SparsePattern, Weighting, sparse};
 use csi_temporal::tensor::Tensor3;
 use ruvllm_sparse_attention as registry;
-use support::random::Random;
+use support::random::{Random, cases};
 use support::{Inputs, bits, magnitude, max_abs_diff, tolerance};
 
 /// The first `seq` tokens.
@@ -22,7 +22,7 @@ fn token(tensor: &Tensor3, token: usize) -> &[f32] {
 
 #[test]
 fn step_equals_forward_at_last_position() {
-    for seed in 0..60 {
+    for seed in 0..cases() / 2 {
         let mut random = Random::new(seed);
         let mut inputs = random.any_inputs(70);
         let pattern = random.any_pattern();
@@ -58,7 +58,8 @@ fn step_equals_forward_at_last_position() {
 
 #[test]
 fn step_equals_upstreams_step() {
-    for seed in 0..60 {
+    let mut worst = 0.0_f32;
+    for seed in 0..cases() {
         let mut random = Random::new(1000 + seed);
         let inputs = random.any_inputs(70);
         let pattern = SparsePattern {
@@ -84,7 +85,7 @@ fn step_equals_upstreams_step() {
         })
         .unwrap();
         let one = |tensor: &Tensor3, i| {
-            let (_, heads, dim) = (0, tensor.heads(), tensor.dim());
+            let (heads, dim) = (tensor.heads(), tensor.dim());
             registry::Tensor3::from_vec(token(tensor, i).to_vec(), 1, heads, dim).unwrap()
         };
         for i in 0..seq {
@@ -98,11 +99,13 @@ fn step_equals_upstreams_step() {
             let expected = kernel.decode_step(&one(&inputs.q, i), &theirs).unwrap();
             let diff = max_abs_diff(got.data(), &expected.data) / magnitude(inputs.v.data());
             assert!(
-                diff <= tolerance::UPSTREAM_DECODE,
+                diff <= tolerance::upstream(&inputs),
                 "seed {seed}, token {i}: {diff:e}"
             );
+            worst = worst.max(diff);
         }
     }
+    println!("largest difference per unit: {worst:e}");
 }
 
 #[test]

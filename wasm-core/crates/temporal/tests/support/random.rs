@@ -4,6 +4,11 @@ use super::Inputs;
 use csi_temporal::attention::SparsePattern;
 use csi_temporal::tensor::Tensor3;
 
+/// How many random cases a test runs: 200, or what CSI_LAB_CASES says.
+pub fn cases() -> u64 {
+    std::env::var("CSI_LAB_CASES").map_or(200, |count| count.parse().expect("a number of cases"))
+}
+
 pub struct Random(u64);
 
 impl Random {
