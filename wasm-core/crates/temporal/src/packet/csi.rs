@@ -199,7 +199,7 @@ impl CompressedCsi {
             .map(|pair| usize::from(pair[1]))
             .sum();
         let is_sound =
-            self.runs.len() % 2 == 0 && self.runs.chunks_exact(2).all(|pair| pair[1] > 0);
+            self.runs.len().is_multiple_of(2) && self.runs.chunks_exact(2).all(|pair| pair[1] > 0);
         match is_sound && got == expected {
             true => Ok(()),
             false => Err(PacketError::Runs { expected, got }),
@@ -214,7 +214,7 @@ impl CompressedCsi {
             1..=u32::from(MAX_BUFFER_LEN),
         )?;
         let field = Field::CompressedLength;
-        match runs_len > 0 && runs_len % 2 == 0 && runs_len < original {
+        match runs_len > 0 && runs_len.is_multiple_of(2) && runs_len < original {
             true => Ok(()),
             false => Err(PacketError::Field {
                 field,

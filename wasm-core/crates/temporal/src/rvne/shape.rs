@@ -70,7 +70,7 @@ impl HeadShape {
         if let Some(&(_, dimension)) = dimensions.iter().find(|(value, _)| *value == 0) {
             return Err(BlobError::ZeroDimension { dimension });
         }
-        if self.q_heads % self.kv_heads != 0 {
+        if !self.q_heads.is_multiple_of(self.kv_heads) {
             return Err(BlobError::GqaRatio {
                 q_heads: self.q_heads,
                 kv_heads: self.kv_heads,
