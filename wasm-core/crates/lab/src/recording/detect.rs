@@ -81,6 +81,11 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let first = text.iter().find(|b| !b.is_ascii_whitespace());
+    let mut lines = text.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
+    let first_line = lines.find(|line| !line.is_empty());
+    if matches!(first_line, Some(b"{" | b"[")) || (first == Some(&b'[') && is_text(text) && has_key(text)) {
+        return Err(Refusal::JsonDocument);
+    }
     if first == Some(&b'{') {
         let reason = "the first character is the brace of a JSON object";
         return Ok(Found::new(Format::RuViewJsonl, reason, JsonLines::new(line_bytes)));
@@ -142,6 +147,11 @@ fn is_text(head: &[u8]) -> bool {
     let strange = head.iter().filter(control).count();
     let high = head.iter().filter(|b| **b >= 0x80).count();
     strange * 50 <= head.len() && high * 3 <= head.len()
+}
+
+/// Whether an object begins somewhere in the text.
+fn has_key(text: &[u8]) -> bool {
+    serial::find(text, b"{\"").is_some()
 }
 
 fn has_json_line(text: &[u8]) -> bool {

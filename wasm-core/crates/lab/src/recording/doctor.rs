@@ -314,7 +314,7 @@ impl DoctorReport {
         }
         if let Some(longest) = self.gaps.iter().max_by(|a, b| a.length_s.total_cmp(&b.length_s)) {
             out.push(format!(
-                "{} gaps; the longest listed lasts {:.2} s and starts at {:.1} s.",
+                "Gaps: {}; the longest listed lasts {:.2} s and starts at {:.1} s.",
                 self.gap_count, longest.length_s, longest.start_s
             ));
         }

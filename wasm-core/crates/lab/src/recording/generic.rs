@@ -209,6 +209,7 @@ fn number(cell: &[u8]) -> Option<f64> {
 
 /// The cells of one row, in buffers that outlive it.
 struct Cells {
+    splitter: csv_core::Reader,
     text: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
@@ -216,7 +217,8 @@ struct Cells {
 
 impl Default for Cells {
     fn default() -> Self {
-        Self { text: Vec::new(), ends: vec![0; MAX_CELLS], count: 0 }
+        let splitter = csv_core::Reader::new();
+        Self { splitter, text: Vec::new(), ends: vec![0; MAX_CELLS], count: 0 }
     }
 }
 
@@ -225,7 +227,8 @@ impl Cells {
     fn split(&mut self, row: &[u8]) -> bool {
         self.count = 0;
         self.text.resize(row.len().max(1), 0);
-        let mut reader = csv_core::Reader::new();
+        let reader = &mut self.splitter;
+        reader.reset();
         let (result, read, wrote, count) = reader.read_record(row, &mut self.text, &mut self.ends);
         let (rest, text) = (&row[read..], &mut self.text[wrote..]);
         if !matches!(result, ReadRecordResult::InputEmpty) || !rest.is_empty() {

@@ -18,8 +18,9 @@ pub(super) struct Lines {
     limit: usize,
     /// The unfinished line is beyond the limit and is being thrown away.
     discarding: bool,
-    /// The last byte was `\r`: a `\n` now belongs to it.
-    after_return: bool,
+    /// `\r`s since the last line ended: a `\n` now belongs to them. Windows consoles write
+    /// `\r\r\n`; that is one line end.
+    returns: u64,
     /// Lines that ended.
     number: u64,
     /// A byte order mark may still come.
@@ -29,7 +30,7 @@ pub(super) struct Lines {
 impl Lines {
     /// `limit` is the length in bytes beyond which a line is thrown away.
     pub(super) fn new(limit: usize) -> Self {
-        Self { held: Vec::new(), limit, discarding: false, after_return: false, number: 0, at_start: true }
+        Self { held: Vec::new(), limit, discarding: false, returns: 0, number: 0, at_start: true }
     }
 
     /// Shows `each` every line that ends within `bytes`, with its number from 1. A UTF-8 byte
@@ -37,15 +38,19 @@ impl Lines {
     pub(super) fn push(&mut self, mut bytes: &[u8], each: &mut dyn FnMut(Line<'_>, u64)) {
         while let Some(end) = bytes.iter().position(|&b| b == b'\n' || b == b'\r') {
             let (piece, rest) = bytes.split_at(end);
-            let swallow = self.after_return && end == 0 && rest[0] == b'\n';
-            self.after_return = rest[0] == b'\r';
+            let end_byte = rest[0];
             bytes = &rest[1..];
-            if !swallow {
-                self.end_line(piece, each);
+            if piece.is_empty() && self.returns > 0 {
+                // Between line ends: either one of them, or blank lines.
+                self.returns = if end_byte == b'\r' { self.returns + 1 } else { 0 };
+                continue;
             }
+            self.count_blank_lines(piece);
+            self.end_line(piece, each);
+            self.returns = u64::from(end_byte == b'\r');
         }
         if !bytes.is_empty() {
-            self.after_return = false;
+            self.count_blank_lines(bytes);
             self.hold(bytes);
         }
     }
@@ -58,6 +63,14 @@ impl Lines {
         } else if !self.held.is_empty() {
             let held = core::mem::take(&mut self.held);
             each(Line::Last(self.without_mark(&held)), self.number);
+        }
+    }
+
+    /// A line begins: what looked like the beginning of `\r\r\n` were lines of their own.
+    fn count_blank_lines(&mut self, piece: &[u8]) {
+        if !piece.is_empty() {
+            self.number += self.returns.saturating_sub(1);
+            self.returns = 0;
         }
     }
 
@@ -116,11 +129,11 @@ mod tests {
 
     #[test]
     fn mixed_line_ends_and_a_mark_survive_any_chunking() {
-        let text = b"\xef\xbb\xbfa\r\nbb\rc\n\nd\r\n\r\ne";
+        let text = b"\xef\xbb\xbfa\r\nbb\rc\n\nd\r\r\n\r\n\r\re";
         let whole = split(text, text.len(), 100);
         let names: Vec<&str> = whole.iter().map(|(t, _)| t.as_str()).collect();
-        assert_eq!(names, ["a", "bb", "c", "", "d", "", "last e"]);
-        assert_eq!(whole.last().unwrap().1, 7);
+        assert_eq!(names, ["a", "bb", "c", "", "d", "", "", "last e"]);
+        assert_eq!(whole.last().map(|l| l.1), Some(9), "two blank lines end with \\r");
         for size in 1..text.len() {
             assert_eq!(split(text, size, 100), whole, "pieces of {size}");
         }

@@ -160,6 +160,8 @@ pub enum Refusal {
         /// Lines seen.
         lines: u64,
     },
+    /// The file is one JSON document, not one object a line.
+    JsonDocument,
     /// The file has the column names of a CSI table, and no row.
     HeaderOnly,
     /// The format is known, packets were counted, but none of them is CSI.
@@ -195,6 +197,7 @@ impl Refusal {
             Self::Utf16 => "recording/utf-16",
             Self::Unrecognised { .. } => "recording/unrecognised",
             Self::NoCsi { .. } => "recording/no-csi",
+            Self::JsonDocument => "recording/json-document",
             Self::HeaderOnly => "recording/header-only",
             Self::NoCsiPackets { .. } => "recording/no-csi-packets",
             Self::NothingUsable { .. } => "recording/nothing-usable",
@@ -224,6 +227,11 @@ impl fmt::Display for Refusal {
                 f,
                 "The file is text without CSI: none of its {lines} lines holds CSI_DATA, CSI in \
                  JSON or a table of subcarriers. Choose the recorder's own output.",
+            ),
+            Self::JsonDocument => f.write_str(
+                "The file is one JSON document, seen in its first line; a recording has one object \
+                 a line. A .csi.meta.json only describes the recording beside it: open the \
+                 .csi.jsonl.",
             ),
             Self::HeaderOnly => f.write_str(
                 "The file has column names and no frame after them. Record again and check that \

@@ -170,6 +170,9 @@ impl Sink {
 
     /// Reports a line, packet or record that was left out.
     pub fn skip(&mut self, reason: SkipReason, position: Position) {
+        if self.full {
+            return;
+        }
         *self.tally.skipped.entry(reason.code()).or_default() += 1;
         let first = self.tally.skipped_first.entry(reason.code()).or_insert((reason, Vec::new()));
         if first.1.len() < MAX_POSITIONS {
@@ -188,6 +191,9 @@ impl Sink {
 
     /// Counts a packet or line by its type, CSI or not. `kind` must come from a short list.
     pub fn packet(&mut self, kind: &'static str) {
+        if self.full {
+            return;
+        }
         *self.tally.packets.entry(kind).or_default() += 1;
     }
 

@@ -103,7 +103,9 @@ pub enum Order {
     Centred,
     /// As the source lists them.
     Listed,
-    /// Unknown: only the order of storage is kept.
+    /// Amplitudes whose subcarriers the file does not name, in the order of storage.
+    AmplitudeOnly,
+    /// Pairs whose subcarriers nothing tells, in the order of storage.
     AsStored,
     /// The values are features, not subcarriers.
     Features,
@@ -116,6 +118,7 @@ impl Order {
             Self::Fft => "fft",
             Self::Centred => "centred",
             Self::Listed => "listed",
+            Self::AmplitudeOnly => "amplitude-only",
             Self::AsStored => "as-stored",
             Self::Features => "features",
         }
@@ -132,6 +135,8 @@ pub enum DecidedBy {
     NullPattern,
     /// Nothing: FFT order is assumed.
     Assumed,
+    /// Nothing, and nothing is assumed: values keep the order of storage.
+    Unknown,
     /// The user.
     User,
 }
@@ -143,6 +148,7 @@ impl DecidedBy {
             Self::Metadata => "as the format and the frames' metadata say",
             Self::NullPattern => "told from the pairs that stay zero",
             Self::Assumed => "assumed: neither metadata nor zeros tell",
+            Self::Unknown => "kept as stored: the file does not say which subcarriers these are",
             Self::User => "chosen by the user",
         }
     }
@@ -319,7 +325,9 @@ impl SubcarrierMap {
         let pairs = key.pairs as usize;
         let (blocks, order, decided_by) = match key.rule {
             SubcarrierRule::Features => (vec![unordered(pairs)], Order::Features, DecidedBy::Metadata),
-            SubcarrierRule::Unordered => (vec![unordered(pairs)], Order::AsStored, DecidedBy::Metadata),
+            SubcarrierRule::Unordered => {
+                (vec![unordered(pairs)], Order::AmplitudeOnly, DecidedBy::Unknown)
+            }
             SubcarrierRule::Listed(indices) => return Self::listed(indices, pairs),
             SubcarrierRule::First56 => {
                 let indices = (0..pairs as i16).map(|p| if p < 32 { p } else { p - 64 });
@@ -388,8 +396,9 @@ impl SubcarrierMap {
     /// Only [`Order::Fft`] and [`Order::Centred`] can be chosen, and only for maps made of
     /// Espressif's or FFT blocks; otherwise the map is returned unchanged.
     pub fn with_order(&self, order: Order) -> Self {
-        let possible = matches!(order, Order::Fft | Order::Centred) && !self.blocks.is_empty();
-        if !possible || self.order == Order::Features {
+        let choice = matches!(order, Order::Fft | Order::Centred);
+        let ordered = matches!(self.order, Order::Fft | Order::Centred);
+        if !choice || !ordered || self.blocks.is_empty() {
             return self.clone();
         }
         Self::from_blocks(self.blocks.clone(), order, DecidedBy::User, self.garbage)
@@ -495,7 +504,7 @@ fn espressif(key: &LayoutKey, evidence: &Evidence) -> (Vec<Block>, Order, Decide
             vec![ht, Block { field: StbcHtLtf, ..ht }]
         }
         245 => vec![Block::new(HtLtf, 245, Tones::Wide242)],
-        pairs => return (vec![unordered(pairs as usize)], Order::AsStored, DecidedBy::Assumed),
+        pairs => return (vec![unordered(pairs as usize)], Order::AsStored, DecidedBy::Unknown),
     };
     (blocks, order, decided_by)
 }
