@@ -239,3 +239,18 @@ fn a_head_stays_causal() {
     assert_eq!(error, AttentionError::ZeroBlockSize.into());
     assert_eq!(head.pattern(), pattern, "a refused pattern changes nothing");
 }
+
+/// Finite rows and finite weights may still leave f32: between layers, and in the logits.
+#[test]
+fn an_overflow_is_an_error_and_not_nan() {
+    for name in ["layer0.Wo", "layer1.Wo", "Wc"] {
+        let mut blob = blob::bare(blob::SMALL, &mut Random::new(5));
+        let matrices = blob.matrices();
+        let matrix = matrices.iter().find(|matrix| matrix.name == name).unwrap();
+        blob.weights[matrix.range.clone()].fill(f32::MAX);
+        let head = TemporalHead::from_blob(&blob).unwrap();
+        let error = head.forward(&[50.0; 30], BackendKind::Sparse).unwrap_err();
+        assert_eq!(error, HeadError::Overflow, "{name}");
+        assert_eq!(error.code(), "head/overflow");
+    }
+}
