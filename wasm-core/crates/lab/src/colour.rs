@@ -13,9 +13,10 @@ use crate::figure::palette::PANEL;
 pub type Rgb = [u8; 3];
 
 /// The name of a colour map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColourMap {
     /// Dark blue to yellow, even in lightness and for colour-blind readers.
+    #[default]
     Cividis,
     /// Cyclic: both ends are the same colour.
     Twilight,
@@ -42,15 +43,19 @@ const VIK_BLUE: [Rgb; 5] = [[201, 221, 231], [113, 168, 196], [30, 111, 157], [3
 const VIK_ORANGE: [Rgb; 5] = [[234, 206, 189], [211, 151, 116], [190, 101, 51], [139, 39, 6], [89, 0, 8]];
 
 impl ColourMap {
+    /// Returns its lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cividis => "cividis",
+            Self::Twilight => "twilight",
+            Self::Vik => "vik",
+            Self::Magma => "magma",
+        }
+    }
+
     /// Finds a map by its lower-case name.
     pub fn by_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "cividis" => Self::Cividis,
-            "twilight" => Self::Twilight,
-            "vik" => Self::Vik,
-            "magma" => Self::Magma,
-            _ => return None,
-        })
+        [Self::Cividis, Self::Twilight, Self::Vik, Self::Magma].into_iter().find(|map| map.name() == name)
     }
 
     /// Returns the 256 colours; `dark` matters for [`ColourMap::Vik`] alone.

@@ -4,9 +4,12 @@
 //! file, asks for the time or knows that a page exists.
 #![forbid(unsafe_code)]
 
+pub mod blob_view;
 pub mod codes;
 pub mod colour;
+pub mod divergence;
 pub mod figure;
 pub mod raster;
 pub mod recording;
 pub mod replay;
+pub mod session;

@@ -19,6 +19,8 @@ pub struct Raster {
     pub min: f32,
     /// The number of the last colour.
     pub max: f32,
+    /// The colours.
+    pub map: ColourMap,
 }
 
 impl Raster {
@@ -39,7 +41,7 @@ impl Raster {
                 pixel.copy_from_slice(&[r, g, b, 255]);
             }
         }
-        Self { rgba, width, height, min, max }
+        Self { rgba, width, height, min, max, map }
     }
 }
 

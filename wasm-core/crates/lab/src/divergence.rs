@@ -1,0 +1,205 @@
+//! Divergence: how far sparse attention is from dense attention with the same weights on the same
+//! rows, at one layer.
+//!
+//! Both kernels get the same queries, keys and values, so the difference is the pattern's alone.
+//! Nothing here knows recordings, features or colours, and it judges no model: a pattern put on
+//! weights that were trained densely is not a model trained with the pattern.
+
+use csi_temporal::attention::map::Heads;
+use csi_temporal::attention::{AttentionError, Qkv, SparsePattern, Weighting, sparse};
+use csi_temporal::tensor::Tensor3;
+
+/// The difference of two outputs of shape `[seq, heads, dim]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Divergence {
+    /// For each row, the largest absolute difference over heads and dimensions.
+    pub per_frame_max: Vec<f32>,
+    /// For each row, the mean absolute difference.
+    pub per_frame_mean: Vec<f32>,
+    /// The largest absolute difference of all.
+    pub max_abs: f32,
+    /// The mean absolute difference of all.
+    pub mean_abs: f32,
+    /// Root mean square of the dense output: what the difference is to be seen against.
+    pub dense_rms: f32,
+}
+
+/// Compares outputs of the same shape; rows that only one has are left out.
+pub fn compare(sparse: &Tensor3, dense: &Tensor3) -> Divergence {
+    let width = (dense.heads() * dense.dim()).max(1);
+    let (mut result, mut sum, mut squares, mut count) = (Divergence::default(), 0.0, 0.0, 0usize);
+    for (a, b) in sparse.data().chunks_exact(width).zip(dense.data().chunks_exact(width)) {
+        let (mut row_max, mut row_sum) = (0.0f32, 0.0f64);
+        for (a, b) in a.iter().zip(b) {
+            let difference = (a - b).abs();
+            row_max = row_max.max(difference);
+            row_sum += f64::from(difference);
+            squares += f64::from(*b) * f64::from(*b);
+        }
+        result.per_frame_max.push(row_max);
+        result.per_frame_mean.push((row_sum / width as f64) as f32);
+        result.max_abs = result.max_abs.max(row_max);
+        sum += row_sum;
+        count += width;
+    }
+    if count > 0 {
+        result.mean_abs = (sum / count as f64) as f32;
+        result.dense_rms = (squares / count as f64).sqrt() as f32;
+    }
+    result
+}
+
+/// What is left when the pattern covers the whole window.
+///
+/// Such a pattern is dense attention but for one thing: when a block of landmarks ends at a row,
+/// that row sees the block's tokens and their mean, and counts them twice. With `window` and
+/// `block_size` both at least the sequence this can only be the last row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Saturated {
+    /// Largest absolute difference over all rows but the last.
+    pub max_abs_but_last: f32,
+    /// Largest absolute difference of the last row.
+    pub max_abs_last: f32,
+    /// Largest absolute query or key: how small the activations are for which this holds.
+    pub magnitude: f32,
+    /// Whether every difference is below [`SATURATED_LIMIT`].
+    pub passes: bool,
+}
+
+/// The bound of the check. It is a statement about small activations: at a magnitude around 1 the
+/// last row's double counting alone exceeds it.
+pub const SATURATED_LIMIT: f32 = 1e-4;
+
+/// Examines a pattern that covers the window; `None` for one that does not.
+pub fn saturated(input: &Qkv<'_>, pattern: &SparsePattern, difference: &Divergence) -> Option<Saturated> {
+    let (last, others) = difference.per_frame_max.split_last()?;
+    let magnitudes = input.q.data().iter().chain(input.k.data());
+    pattern.is_saturated(input.q.seq()).then(|| Saturated {
+        max_abs_but_last: others.iter().copied().fold(0.0, f32::max),
+        max_abs_last: *last,
+        magnitude: magnitudes.fold(0.0, |most, value| most.max(value.abs())),
+        passes: difference.max_abs < SATURATED_LIMIT,
+    })
+}
+
+/// The spread of the scores: the standard deviation of `q . k / sqrt(dim)` over the tokens that a
+/// causal row can see, averaged over rows and heads.
+///
+/// At 0 every token counts alike and any mean over a block is exact; from about 2 on a few tokens
+/// carry a row, and no pattern with block means comes close. Recency slopes are left out. The
+/// first row, which sees one token, is left out too; 0 for fewer than two rows.
+pub fn score_spread(input: &Qkv<'_>, heads: Heads) -> f32 {
+    let [seq, q_heads, dim] = input.q.shape();
+    let heads = match heads {
+        Heads::One(head) => head.min(q_heads)..(head + 1).min(q_heads),
+        Heads::Mean => 0..q_heads,
+    };
+    let group = (q_heads / input.k.heads().max(1)).max(1);
+    let scale = 1.0 / (dim as f32).sqrt();
+    let (mut total, mut rows) = (0.0f64, 0usize);
+    for head in heads {
+        for row in 1..seq {
+            let q = input.q.row(row, head);
+            let (mut sum, mut squares) = (0.0f64, 0.0f64);
+            for token in 0..=row {
+                let k = input.k.row(token, head / group);
+                let score = q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * scale;
+                sum += f64::from(score);
+                squares += f64::from(score) * f64::from(score);
+            }
+            let count = (row + 1) as f64;
+            total += (squares / count - (sum / count) * (sum / count)).max(0.0).sqrt();
+            rows += 1;
+        }
+    }
+    if rows == 0 { 0.0 } else { (total / rows as f64) as f32 }
+}
+
+/// The windows of a sweep.
+pub const SWEEP_WINDOWS: [usize; 6] = [4, 8, 16, 32, 64, 128];
+/// The block sizes of a sweep.
+pub const SWEEP_BLOCKS: [usize; 4] = [8, 16, 32, 64];
+
+/// One setting of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SweepPoint {
+    /// The pattern's window.
+    pub window: usize,
+    /// The pattern's block size.
+    pub block: usize,
+    /// Edges of a pass, per head.
+    pub edges: usize,
+    /// Largest absolute difference from dense.
+    pub max_abs: f32,
+    /// Mean absolute difference from dense.
+    pub mean_abs: f32,
+    /// Time of the kernel by the caller's clock, in milliseconds.
+    pub ms: f64,
+}
+
+/// Error against edges over a grid of window and block size, a few settings at a time.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    q: Tensor3,
+    k: Tensor3,
+    v: Tensor3,
+    slopes: Vec<f32>,
+    dense: Tensor3,
+    pattern: SparsePattern,
+    weighting: Weighting,
+    next: usize,
+}
+
+impl Sweep {
+    /// Starts a sweep. `dense` is the dense output for `input`; the switches of `pattern` hold for
+    /// every point, its window and block size do not.
+    pub fn new(input: &Qkv<'_>, dense: Tensor3, pattern: SparsePattern, weighting: Weighting) -> Self {
+        Self {
+            q: input.q.clone(),
+            k: input.k.clone(),
+            v: input.v.clone(),
+            slopes: input.slopes.to_vec(),
+            dense,
+            pattern,
+            weighting,
+            next: 0,
+        }
+    }
+
+    /// How many points are still to come.
+    pub fn remaining(&self) -> usize {
+        (SWEEP_WINDOWS.len() * SWEEP_BLOCKS.len()).saturating_sub(self.next)
+    }
+
+    /// Computes points until `budget_ms` have passed by the caller's clock, at least one as long
+    /// as there is one. An empty list says that the sweep is finished.
+    ///
+    /// # Errors
+    ///
+    /// As [`sparse::forward`].
+    pub fn step(&mut self, budget_ms: f64, now_ms: &dyn Fn() -> f64) -> Result<Vec<SweepPoint>, AttentionError> {
+        let started = now_ms();
+        let mut points = Vec::new();
+        while self.remaining() > 0 {
+            points.push(self.point(now_ms)?);
+            if now_ms() - started >= budget_ms.max(0.0) {
+                break;
+            }
+        }
+        Ok(points)
+    }
+
+    fn point(&mut self, now_ms: &dyn Fn() -> f64) -> Result<SweepPoint, AttentionError> {
+        let window = SWEEP_WINDOWS[self.next / SWEEP_BLOCKS.len()];
+        let block = SWEEP_BLOCKS[self.next % SWEEP_BLOCKS.len()];
+        self.next += 1;
+        let pattern = SparsePattern { window, block_size: block, ..self.pattern };
+        let input = Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes };
+        let started = now_ms();
+        let output = sparse::forward(&input, &pattern, self.weighting)?;
+        let ms = now_ms() - started;
+        let difference = compare(&output, &self.dense);
+        let edges = pattern.edge_count(self.q.seq());
+        Ok(SweepPoint { window, block, edges, max_abs: difference.max_abs, mean_abs: difference.mean_abs, ms })
+    }
+}

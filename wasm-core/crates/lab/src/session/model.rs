@@ -1,0 +1,136 @@
+//! The open model: a blob, its bytes, and the head that runs it.
+
+use csi_temporal::head::{HeadError, TemporalHead};
+use csi_temporal::rvne::{ConversionError, Dtype, HeadShape, WeightBlob};
+
+use super::{LabError, Result, Session};
+use crate::blob_view::{self, BlobView};
+use crate::raster::Raster;
+
+/// The blob to make.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModelAsk {
+    /// The six dimensions.
+    pub shape: HeadShape,
+    /// What the weights are made from.
+    pub seed: u64,
+    /// How they are stored.
+    pub dtype: Dtype,
+}
+
+/// A converted blob and what the conversion did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversion {
+    /// The blob now.
+    pub view: BlobView,
+    /// Largest and mean difference of a weight, and how many did not fit.
+    pub error: ConversionError,
+}
+
+/// The open model.
+pub(super) struct Model {
+    pub blob: WeightBlob,
+    /// A blob can be looked at even if no head can run it.
+    pub head: core::result::Result<TemporalHead, HeadError>,
+    bytes: Vec<u8>,
+    view: BlobView,
+    seed: Option<u64>,
+}
+
+impl Model {
+    fn new(name: &str, blob: WeightBlob, bytes: Vec<u8>, seed: Option<u64>) -> Result<Self> {
+        let view = BlobView::new(name, &blob, &bytes, seed)?;
+        Ok(Self { head: TemporalHead::from_blob(&blob), blob, bytes, view, seed })
+    }
+}
+
+impl Session {
+    /// Makes a blob from a seed and opens it.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Blob`]; the old model stays.
+    pub fn blob_new(&mut self, ask: &ModelAsk) -> Result<&BlobView> {
+        let blob = WeightBlob::seeded(ask.shape, ask.seed, ask.dtype)?;
+        let bytes = blob.encode()?;
+        let name = format!("seed-{:016x}", ask.seed);
+        self.set_model(Model::new(&name, blob, bytes, Some(ask.seed))?)
+    }
+
+    /// Opens a blob from the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Blob`]; the old model stays.
+    pub fn blob_open(&mut self, name: &str, bytes: &[u8]) -> Result<&BlobView> {
+        let blob = WeightBlob::parse(bytes)?;
+        self.set_model(Model::new(name, blob, bytes.to_vec(), None)?)
+    }
+
+    /// Describes the open model.
+    pub fn blob_view(&self) -> Option<&BlobView> {
+        self.model.as_ref().map(|model| &model.view)
+    }
+
+    /// The open model's file.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NoModel`].
+    pub fn blob_bytes(&self) -> Result<&[u8]> {
+        Ok(&self.need_model()?.bytes)
+    }
+
+    /// Stores the open model's weights in another type.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NoModel`]; [`LabError::Blob`]; the old model stays.
+    pub fn blob_convert(&mut self, dtype: Dtype) -> Result<Conversion> {
+        let model = self.need_model()?;
+        let (blob, error) = model.blob.to_dtype(dtype);
+        let bytes = blob.encode()?;
+        // Rounded and widened again, weights are no longer those of the seed.
+        let seed = model.seed.filter(|_| blob.weights == model.blob.weights || dtype == Dtype::F16);
+        let name = model.view.name.clone();
+        let view = self.set_model(Model::new(&name, blob, bytes, seed)?)?.clone();
+        Ok(Conversion { view, error })
+    }
+
+    /// Counts the weights of a matrix in bins; see [`blob_view::histogram`].
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NoModel`]; [`LabError::Matrix`].
+    pub fn histogram(&self, matrix: usize, bins: usize) -> Result<(Vec<f64>, Vec<f32>)> {
+        let (weights, _) = self.matrix(matrix)?;
+        Ok(blob_view::histogram(weights, bins))
+    }
+
+    /// Colours the weights of a matrix, inputs from top to bottom; see [`blob_view::heat_map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::histogram`].
+    pub fn heat_map(&self, matrix: usize, dark: bool) -> Result<Raster> {
+        let (weights, cols) = self.matrix(matrix)?;
+        Ok(blob_view::heat_map(weights, cols, dark))
+    }
+
+    fn matrix(&self, index: usize) -> Result<(&[f32], usize)> {
+        let blob = &self.need_model()?.blob;
+        let matrices = blob.matrices();
+        let error = LabError::Matrix { index, count: matrices.len() };
+        let matrix = matrices.get(index).ok_or(error)?;
+        Ok((blob.weights.get(matrix.range.clone()).ok_or(error)?, matrix.cols))
+    }
+
+    pub(super) fn need_model(&self) -> Result<&Model> {
+        self.model.as_ref().ok_or(LabError::NoModel)
+    }
+
+    fn set_model(&mut self, model: Model) -> Result<&BlobView> {
+        self.sweep = None;
+        Ok(&self.model.insert(model).view)
+    }
+}
