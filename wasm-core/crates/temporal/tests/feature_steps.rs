@@ -10,11 +10,11 @@ fn config(useful: &[u16]) -> PipelineConfig {
     }
 }
 
-/// Pushes amplitudes and returns time, values, held and starts of each row.
-fn run(
-    config: PipelineConfig,
-    frames: &[(i64, &[f32])],
-) -> (Vec<(i64, Vec<f32>, bool, bool)>, Counts) {
+/// Time, values, held, starts.
+type Row = (i64, Vec<f32>, bool, bool);
+
+/// Pushes amplitudes.
+fn run(config: PipelineConfig, frames: &[(i64, &[f32])]) -> (Vec<Row>, Counts) {
     let mut extractor = Extractor::new(config).unwrap();
     let mut rows = Vec::new();
     for &(time_micros, values) in frames {
@@ -216,7 +216,7 @@ fn a_step_decays_to_37_percent_in_a_time_constant() {
     let (rows, _) = run(config, &frames);
     assert_eq!(rows[0].1, [0.0]);
     assert!((rows[1].1[0] - 1.0).abs() < 1e-3);
-    assert!((rows[2001].1[0] - (-2001.0_f32 / 2000.0).exp()).abs() < 1e-4);
+    assert!((rows[2001].1[0] - libm::expf(-2001.0 / 2000.0)).abs() < 1e-4);
 }
 
 #[test]

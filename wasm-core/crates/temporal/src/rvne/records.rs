@@ -98,7 +98,7 @@ impl Payload<'_> {
 
     fn names(&self, expected: usize) -> Result<Vec<String>, BlobError> {
         let mut names = Vec::new();
-        let mut at = 0;
+        let (mut got, mut at) = (0, 0);
         while let Some(&len) = self.bytes.get(at) {
             let range = at + 1..at + 1 + usize::from(len);
             let end = range.end;
@@ -109,12 +109,16 @@ impl Payload<'_> {
                     got: self.bytes.len() as u64,
                 });
             }
-            names.push(self.text(range)?);
+            // A hostile payload may be a million empty names: they are counted, not kept.
+            if got < expected {
+                names.push(self.text(range)?);
+            }
+            got += 1;
             at = end;
         }
-        match names.len() {
-            got if got == expected => Ok(names),
-            got => Err(BlobError::TrailerCount {
+        match got == expected {
+            true => Ok(names),
+            false => Err(BlobError::TrailerCount {
                 tag: self.tag,
                 expected,
                 got,
