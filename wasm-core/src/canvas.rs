@@ -5,11 +5,7 @@
 //! needs a document and is refused by a strict style policy), and a bitmap is one `putImageData`
 //! (the default draws each pixel as a rectangle).
 
-use js_sys::{Array, Float32Array, Float64Array};
-use plotters::prelude::DrawingBackend;
-use plotters::backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind,
-};
+use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
 use plotters_canvas::CanvasBackend;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{Clamped, JsCast, JsValue};
@@ -19,6 +15,7 @@ use csi_lab::colour::ColourMap;
 use csi_lab::figure::palette::{self, Token};
 use csi_lab::figure::{self, AxesSpec, BarsSpec, ColourBarSpec, FigureError, LineSpec, Look, Marker, Series};
 
+use crate::dto::{doubles, flag, floats, get, list, number, object, optional_number, text};
 use crate::error::{Result, bad_argument, thrown};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -72,39 +69,6 @@ extern "C" {
     pub type ColorBarSpecJs;
 }
 
-/// A property of an object; `undefined` where there is none.
-fn get(object: &JsValue, name: &str) -> JsValue {
-    js_sys::Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
-}
-
-fn text(object: &JsValue, name: &str) -> Result<String> {
-    get(object, name).as_string().ok_or_else(|| bad_argument(format_args!("{name} is no text")))
-}
-
-fn number(object: &JsValue, name: &str) -> Result<f64> {
-    optional_number(object, name).ok_or_else(|| bad_argument(format_args!("{name} is no number")))
-}
-
-fn optional_number(object: &JsValue, name: &str) -> Option<f64> {
-    get(object, name).as_f64()
-}
-
-fn flag(object: &JsValue, name: &str) -> bool {
-    get(object, name).is_truthy()
-}
-
-fn doubles(object: &JsValue, name: &str) -> Option<Vec<f64>> {
-    get(object, name).dyn_into::<Float64Array>().ok().map(|array| array.to_vec())
-}
-
-fn floats(object: &JsValue, name: &str) -> Option<Vec<f32>> {
-    get(object, name).dyn_into::<Float32Array>().ok().map(|array| array.to_vec())
-}
-
-fn list(object: &JsValue, name: &str) -> Vec<JsValue> {
-    get(object, name).dyn_into::<Array>().map(|array| array.to_vec()).unwrap_or_default()
-}
-
 fn colour(object: &JsValue) -> Result<Token> {
     let name = text(object, "color")?;
     palette::token(&name).ok_or_else(|| bad_argument(format_args!("no colour is called {name}")))
@@ -113,7 +77,8 @@ fn colour(object: &JsValue) -> Result<Token> {
 /// Draws lines, bands and dots over common axes.
 #[wasm_bindgen(js_name = drawLines)]
 pub fn draw_lines(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &LineSpecJs) -> Result<PlotAreaJs> {
-    let series = list(spec, "series").iter().map(|series| {
+    let series = list(spec, "series").into_iter().map(|series| {
+        let series = &series;
         Ok(Series {
             name: text(series, "name")?,
             colour: colour(series)?,
@@ -123,7 +88,8 @@ pub fn draw_lines(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &Line
             dots: flag(series, "dots"),
         })
     });
-    let markers = list(spec, "markers").iter().map(|marker| {
+    let markers = list(spec, "markers").into_iter().map(|marker| {
+        let marker = &marker;
         Ok(Marker {
             x: number(marker, "x")?,
             y: number(marker, "y")?,
@@ -191,11 +157,13 @@ pub fn color_bar(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &Color
 
 fn drawn(area: core::result::Result<figure::PlotArea, FigureError>) -> Result<PlotAreaJs> {
     let area = area.map_err(|error| thrown(error.code(), error))?;
-    let object = js_sys::Object::new();
-    for (name, value) in [("left", area.left), ("top", area.top), ("width", area.width), ("height", area.height)] {
-        js_sys::Reflect::set(&object, &name.into(), &value.into())?;
-    }
-    Ok(object.unchecked_into())
+    Ok(object([
+        ("left", area.left.into()),
+        ("top", area.top.into()),
+        ("width", area.width.into()),
+        ("height", area.height.into()),
+    ])
+    .unchecked_into())
 }
 
 /// plotters-canvas with text measured and bitmaps put by the canvas itself.

@@ -1,0 +1,181 @@
+//! Between JavaScript values and Rust's: properties in, objects and typed arrays out.
+//!
+//! Small results go through serde, arrays through typed arrays. [`TYPES`] is what TypeScript is
+//! told about them; `web/test/wasm.test.mjs` compares it with what really comes.
+
+use js_sys::{Array, Float32Array, Float64Array, Object, Reflect, Uint8ClampedArray};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use csi_lab::raster::{Raster, Thinned};
+
+use crate::error::{Result, bad_argument};
+
+/// A property of an object; `undefined` where there is none.
+pub fn get(object: &JsValue, name: &str) -> JsValue {
+    js_sys::Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A text property.
+pub fn text(object: &JsValue, name: &str) -> Result<String> {
+    get(object, name).as_string().ok_or_else(|| bad_argument(format_args!("{name} is no text")))
+}
+
+/// A number property.
+pub fn number(object: &JsValue, name: &str) -> Result<f64> {
+    optional_number(object, name).ok_or_else(|| bad_argument(format_args!("{name} is no number")))
+}
+
+/// A number property that may be absent.
+pub fn optional_number(object: &JsValue, name: &str) -> Option<f64> {
+    get(object, name).as_f64()
+}
+
+/// A property as a truth value; absent is false.
+pub fn flag(object: &JsValue, name: &str) -> bool {
+    get(object, name).is_truthy()
+}
+
+/// A `Float64Array` property that may be absent.
+pub fn doubles(object: &JsValue, name: &str) -> Option<Vec<f64>> {
+    get(object, name).dyn_into::<Float64Array>().ok().map(|array| array.to_vec())
+}
+
+/// A `Float32Array` property that may be absent.
+pub fn floats(object: &JsValue, name: &str) -> Option<Vec<f32>> {
+    get(object, name).dyn_into::<Float32Array>().ok().map(|array| array.to_vec())
+}
+
+/// The entries of an array property; none where it is absent.
+pub fn list(object: &JsValue, name: &str) -> Vec<JsValue> {
+    get(object, name).dyn_into::<Array>().map(|array| array.to_vec()).unwrap_or_default()
+}
+
+/// A whole number property from 0 up.
+pub fn index(object: &JsValue, name: &str) -> Result<usize> {
+    let value = number(object, name)?;
+    if value >= 0.0 && value.fract() == 0.0 {
+        Ok(value as usize)
+    } else {
+        Err(bad_argument(format_args!("{name} is {value}, not a whole number from 0 up")))
+    }
+}
+
+/// An object with these properties.
+pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in properties {
+        // Setting a property of a fresh object cannot fail.
+        let _ = Reflect::set(&object, &name.into(), &value);
+    }
+    object.into()
+}
+
+/// Any small value as plain objects, arrays, numbers and `null`.
+pub fn to_js(value: &(impl Serialize + ?Sized)) -> Result<JsValue> {
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(bad_argument)
+}
+
+/// A plain object as a Rust value.
+pub fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T> {
+    serde_wasm_bindgen::from_value(value).map_err(bad_argument)
+}
+
+/// A copy as `Float32Array`.
+pub fn float_array(values: &[f32]) -> JsValue {
+    Float32Array::from(values).into()
+}
+
+/// A copy as `Float64Array`.
+pub fn double_array(values: &[f64]) -> JsValue {
+    Float64Array::from(values).into()
+}
+
+/// A `Raster`.
+pub fn raster(raster: &Raster) -> JsValue {
+    object([
+        ("rgba", Uint8ClampedArray::from(raster.rgba.as_slice()).into()),
+        ("width", raster.width.into()),
+        ("height", raster.height.into()),
+        ("min", raster.min.into()),
+        ("max", raster.max.into()),
+        ("map", raster.map.name().into()),
+    ])
+}
+
+/// A `ThinSeries`.
+pub fn series(series: &Thinned) -> JsValue {
+    object([("x", double_array(&series.x)), ("min", float_array(&series.min)), ("max", float_array(&series.max))])
+}
+
+/// What TypeScript is told about the worker's results.
+#[wasm_bindgen(typescript_custom_section)]
+pub const TYPES: &str = r#"
+export type ColorMapName = "cividis" | "twilight" | "vik" | "magma";
+/** Row 0 is the top. `min` and `max` are the numbers of the first and last colour. */
+export interface Raster { rgba: Uint8ClampedArray; width: number; height: number; min: number; max: number; map: ColorMapName }
+/** A minimum and a maximum for each pixel column; NaN is a gap. */
+export interface ThinSeries { x: Float64Array; min: Float32Array; max: Float32Array }
+/** `full`: the memory for frames is used up and reading has stopped. */
+export interface OpenProgress { bytes: number; frames: number; skipped: number; full: boolean }
+export type StreamKind = "iq" | "amplitude" | "feature-state";
+export interface StreamInfo { name: string; frames: number; rateHz: number | null; values: number; kind: StreamKind }
+export interface LabelInfo { startS: number; endS: number; name: string }
+export interface RecordingInfo {
+  name: string; source: "RECORDED"; frames: number; spanS: number; rateHz: number | null;
+  streams: StreamInfo[]; selected: number; pairs: number;
+  order: "fft" | "centred" | "listed" | "as-stored" | "features"; orderDecidedBy: string;
+  hasPhase: boolean; hasRssi: boolean; labels: LabelInfo[]; clock: string;
+}
+/** As `csi doctor --json`, with sentences for people. */
+export interface DoctorReport {
+  format: string; format_reason: string; bytes: number; frames: number;
+  skipped: Record<string, number>; skipped_at: Record<string, string[]>; packets: Record<string, number>;
+  frame_lengths: Record<string, number>; span_s: number | null; rate_hz: number | null; median_rate_hz: number | null;
+  jitter_s: number | null; gaps: { start_s: number; length_s: number }[]; gap_count: number; lost_frames: number | null;
+  clock_wraps: number; clock_restarts: number; clock_reordered: number; duplicates: number;
+  subcarrier_order: string; subcarrier_order_reason: string; labels: Record<string, number>; notes: string[];
+  sentences: string[];
+}
+export interface WaterfallArgs { startS: number; endS: number; columns: number; kind: "amplitude" | "phase" | "variance"; gain: boolean; usefulOnly: boolean; dark: boolean }
+export interface SubcarrierSeriesArgs { pair: number; startS: number; endS: number; columns: number; quantity: "amplitude" | "phase"; gain: boolean }
+export interface RangeArgs { startS: number; endS: number; columns: number }
+export type SubcarrierRole = "data" | "pilot" | "null" | "dc" | "garbage";
+export interface SubcarrierInfo { pair: number; k: number | null; role: SubcarrierRole; field: "lltf" | "ht-ltf" | "stbc-ht-ltf" | "none"; useful: boolean }
+export interface Spectrum { k: Float64Array; amplitude: Float32Array; role: SubcarrierRole[] }
+export interface PipelineDto { bands: number; divideByMean: boolean; meanRemoval: "none" | "window" | "exponential"; timeConstantS: number; rateHz: number; lags: number[]; lagAbsolute: boolean }
+export interface PipelineInfo extends PipelineDto { featureDim: number; modelInputDim: number; matches: boolean; steps: string[]; usefulCount: number; heldRows: number; refusedFrames: number }
+export interface FeatureWindow { raster: Raster; firstSeconds: number; lastSeconds: number; rows: number; dim: number }
+export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean }
+export interface BlobInfo {
+  name: string; shape: { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number };
+  dtype: "f32" | "f16"; bytes: number; parameters: number; crc32Hex: string;
+  header: { field: string; offset: number; hex: string; meaning: string }[];
+  records: { tag: number; name: string; bytes: number; summary: string }[];
+  trainedWith: string; classNames: string[];
+  matrices: { name: string; rows: number; cols: number; min: number; max: number; mean: number; std: number; zeros: number }[];
+  attention: { stored: boolean; window: number; block: number; pattern: string; logStride: boolean; landmarks: boolean; globalToken: boolean; pooling: "mean" | "last"; windowLen: number; frameRateHz: number };
+  seedHex?: string;
+}
+export interface BlobConversion { info: BlobInfo; maxAbs: number; meanAbs: number; overflowed: number }
+export interface Histogram { edges: Float64Array; counts: Float32Array }
+/** `head` -1 shows the mean of all heads. */
+export interface AttentionArgs { frame: number; n: number; layer: number; head: number; window: number; block: number; logStride: boolean; landmarks: boolean; globalToken: boolean; lnCount: boolean; dark: boolean }
+/** `difference` is dense minus sparse: what sparse attention leaves out is positive. The maps of weights show decimal logarithms; no weight is transparent. */
+export interface AttentionResult {
+  n: number; firstSeconds: number; lastSeconds: number;
+  sparse: Raster; dense: Raster; difference: Raster;
+  x: Float64Array; perFrameMax: Float32Array; perFrameMean: Float32Array;
+  maxAbs: number; meanAbs: number; denseRms: number; edgesSparse: number; edgesDense: number; sparseMs: number; denseMs: number;
+  logitsSparse: Float32Array; logitsDense: Float32Array;
+  saturated: null | { maxAbsButLast: number; maxAbsLast: number; magnitude: number; passes: boolean };
+  scoreSpread: number;
+}
+export interface RowEdge { kind: "window" | "global" | "log-stride" | "landmark"; first: number; last: number; seconds: number; weightSparse: number; weightDense: number }
+export interface SweepPoint { window: number; block: number; edges: number; maxAbs: number; meanAbs: number; ms: number }
+export interface Classification { sparse: Float32Array; dense: Float32Array }
+/** What every thrown error has besides its `message`. */
+export interface LabErrorLike extends Error { code: string }
+"#;
