@@ -99,11 +99,13 @@ impl Lab {
         to_js(&self.0.set_mask(pairs.as_deref()).map_err(refused)?)
     }
 
-    /// The doctor's report with its sentences.
+    /// The doctor's report, as `csi doctor --json` writes it, with its sentences.
     #[wasm_bindgen(unchecked_return_type = "DoctorReport")]
     pub fn doctor(&self) -> Result<JsValue> {
         let report = self.0.doctor().map_err(refused)?;
-        let value = to_js(report)?;
+        // Its tables have numbers as keys, which only JSON turns into property names.
+        let json = serde_json::to_string(report).map_err(bad_argument)?;
+        let value = js_sys::JSON::parse(&json)?;
         js_sys::Reflect::set(&value, &"sentences".into(), &to_js(&report.sentences())?)?;
         Ok(value)
     }
