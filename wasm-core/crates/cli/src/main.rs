@@ -1,2 +1,73 @@
-//! csi.
-fn main() {}
+//! `csi`: the lab's code on the command line, for scripts and tests.
+//!
+//! This crate knows files, the terminal and exit codes. Formats, attention and statistics are the
+//! library's. Exit codes: 0 done, 2 bad input or bad usage with one sentence on standard error.
+#![forbid(unsafe_code)]
+
+mod args;
+mod attend;
+mod blob;
+mod compare;
+mod doctor;
+mod error;
+mod files;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use args::Args;
+use error::CliError;
+
+const HELP: &str = "\
+csi: look into Wi-Fi CSI recordings and temporal-head weights
+
+usage:
+  csi doctor FILE [--json]
+      say what is in a recording: format, frames, what was skipped and why, rate, streams, labels
+
+  csi blob new [--seed HEX] [--shape D,q,kv,head_dim,layers,classes] [--f16] OUT
+      write an untrained .rvne weight blob from a seed (default C5110007DEADBEEF, 16,4,1,32,2,4)
+
+  csi blob show FILE [--json]
+      print header, trailer records and per-matrix statistics of a .rvne weight blob
+
+  csi attend --q Q --k K --v V --shape N,q,kv,dim --pattern dense|upstream|upstream-crate
+             [--window W] [--block B] [--no-log-stride] [--no-landmarks] [--non-causal] --out O
+      run attention on raw little-endian f32 files, [seq][heads][dim]; `upstream` is this
+      project's kernel over the edges of ruvllm_sparse_attention, `upstream-crate` that crate
+      itself (default window 32, block 16)
+
+  csi compare FILE [--window W] [--block B] [--frames N] [--model FILE.rvne] [--json]
+      how far sparse attention diverges from dense on the last N frames of a recording
+
+exit code 2 and one sentence on standard error: bad input or usage
+";
+
+fn main() -> ExitCode {
+    match run(Args::from_env()) {
+        Ok(text) => {
+            // A closed pipe (`csi … | head`) is the reader's choice, not an error.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "csi: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one command and returns what it prints.
+fn run(mut args: Args) -> Result<String, CliError> {
+    match args.command()?.as_deref() {
+        Some("doctor") => doctor::run(args),
+        Some("blob") => blob::run(args),
+        Some("attend") => attend::run(args),
+        Some("compare") => compare::run(args),
+        Some("help") | None => Ok(HELP.to_owned()),
+        Some("version") => Ok(format!("csi {}\n", env!("CARGO_PKG_VERSION"))),
+        Some(other) => Err(CliError::usage(format!(
+            "there is no command `{other}`; `csi help` lists them"
+        ))),
+    }
+}

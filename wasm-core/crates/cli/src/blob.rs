@@ -1,0 +1,125 @@
+//! `csi blob`: make and inspect `.rvne` weight blobs.
+
+use std::fmt::Write as _;
+
+use csi_lab::blob_view::BlobView;
+use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
+
+use crate::args::{Args, Item, numbers, only_file, required, unknown_option};
+use crate::doctor::to_json;
+use crate::error::CliError;
+use crate::files;
+
+/// Runs `new` or `show`.
+pub fn run(mut args: Args) -> Result<String, CliError> {
+    match args.command()?.as_deref() {
+        Some("new") => new(args),
+        Some("show") => show(args),
+        Some(other) => {
+            Err(CliError::usage(format!("blob can do `new` and `show`, not `{other}`")))
+        }
+        None => Err(CliError::usage("blob what? `new` or `show`; see `csi help`")),
+    }
+}
+
+fn new(mut args: Args) -> Result<String, CliError> {
+    let (mut out, mut seed, mut shape, mut dtype) =
+        (None, DEFAULT_SEED, HeadShape::default(), Dtype::F32);
+    while let Some(item) = args.next()? {
+        match item {
+            Item::Option(name) => match name.as_str() {
+                "seed" => seed = parse_seed(&args.text("seed")?)?,
+                "shape" => shape = parse_shape(&args.text("shape")?)?,
+                "f16" => dtype = Dtype::F16,
+                other => return Err(unknown_option(other)),
+            },
+            Item::Plain(value) => only_file(&mut out, value)?,
+        }
+    }
+    let out = required(out, "the file to write")?;
+    let refused = |e| CliError::usage(format!("no blob of that shape and seed: {e}"));
+    let blob = WeightBlob::seeded(shape, seed, dtype).map_err(refused)?;
+    let bytes = blob.encode().map_err(refused)?;
+    files::write(&out, &bytes)?;
+    Ok(format!(
+        "{}: {} bytes, {} untrained {} weights from seed {seed:016X}\n",
+        out.display(),
+        bytes.len(),
+        blob.weights.len(),
+        dtype.name(),
+    ))
+}
+
+/// One to sixteen hexadecimal digits, with or without `0x`.
+fn parse_seed(text: &str) -> Result<u64, CliError> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let hexadecimal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u64::from_str_radix(digits, 16).ok().filter(|_| hexadecimal).ok_or_else(|| {
+        CliError::usage(format!("--seed takes one to sixteen hexadecimal digits, not `{text}`"))
+    })
+}
+
+fn parse_shape(text: &str) -> Result<HeadShape, CliError> {
+    let [input_dim, q_heads, kv_heads, head_dim, layers, classes] =
+        numbers::<6, u16>(text, "D,q,kv,head_dim,layers,classes, each 1 to 65535")?;
+    Ok(HeadShape { input_dim, q_heads, kv_heads, head_dim, layers, classes })
+}
+
+fn show(mut args: Args) -> Result<String, CliError> {
+    let (mut file, mut json) = (None, false);
+    while let Some(item) = args.next()? {
+        match item {
+            Item::Option(name) if name == "json" => json = true,
+            Item::Option(name) => return Err(unknown_option(&name)),
+            Item::Plain(value) => only_file(&mut file, value)?,
+        }
+    }
+    let path = required(file, "the blob")?;
+    let bytes = files::read(&path)?;
+    let blob = WeightBlob::parse(&bytes).map_err(|e| CliError::input(&path, e))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let view = BlobView::new(&name, &blob, &bytes, None).map_err(|e| CliError::input(&path, e))?;
+    if json { to_json(&view) } else { Ok(for_people(&view)) }
+}
+
+fn for_people(view: &BlobView) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_for_people(view, &mut text);
+    text
+}
+
+fn write_for_people(view: &BlobView, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "{}: {} bytes, CRC {}", view.name, view.bytes, view.crc32_hex)?;
+    writeln!(text, "weights: {}", view.trained_with)?;
+    writeln!(text, "\noffset  bytes                    field        meaning")?;
+    for field in &view.header {
+        writeln!(
+            text,
+            "{:#06x}  {:<23}  {:<11}  {}",
+            field.offset, field.hex, field.field, field.meaning
+        )?;
+    }
+    if !view.records.is_empty() {
+        writeln!(text, "\ntag   bytes   record")?;
+    }
+    for record in &view.records {
+        writeln!(
+            text,
+            "{:#04x}  {:>6}  {}: {}",
+            record.tag, record.bytes, record.name, record.summary
+        )?;
+    }
+    writeln!(
+        text,
+        "\nmatrix       rows x cols         min         max        mean         std    zeros"
+    )?;
+    for m in &view.matrices {
+        writeln!(
+            text,
+            "{:<11} {:>5} x {:<5} {:>11.6} {:>11.6} {:>11.6} {:>11.6} {:>8}",
+            m.name, m.rows, m.cols, m.min, m.max, m.mean, m.std, m.zeros
+        )?;
+    }
+    Ok(())
+}

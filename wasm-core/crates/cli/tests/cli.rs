@@ -1,0 +1,368 @@
+//! The command line as scripts see it: bytes, JSON keys, exit codes and sentences.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn csi(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_csi")).args(args).output().expect("csi starts")
+}
+
+fn ok(args: &[&str]) -> String {
+    let output = csi(args);
+    assert!(output.status.success(), "csi {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("output is UTF-8")
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&ok(args)).expect("output is JSON")
+}
+
+/// Runs a command that must fail, and returns its sentence.
+fn refused(args: &[&str]) -> String {
+    let output = csi(args);
+    let sentence = String::from_utf8(output.stderr).expect("sentence is UTF-8");
+    assert_eq!(output.status.code(), Some(2), "csi {args:?}: {sentence}");
+    assert!(output.stdout.is_empty(), "csi {args:?} printed although it failed");
+    assert_eq!(sentence.lines().count(), 1, "csi {args:?}: {sentence}");
+    assert!(sentence.starts_with("csi: "), "{sentence}");
+    sentence
+}
+
+/// A folder of its own for one test, emptied at the start.
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("scratch folder");
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("path is UTF-8")
+}
+
+fn fixture(name: &str) -> String {
+    format!("{}/../../../fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn write_floats(path: &Path, values: &[f32]) {
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(path, bytes).expect("tensor written");
+}
+
+fn read_floats(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).expect("tensor read");
+    assert_eq!(bytes.len() % 4, 0);
+    bytes.chunks(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
+}
+
+/// Values in [-1, 1) from a fixed linear congruential sequence.
+fn values(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1_u32 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// Causal or full softmax attention in f64, straight from its definition.
+fn dense_f64(q: &[f32], k: &[f32], v: &[f32], shape: [usize; 4], causal: bool) -> Vec<f64> {
+    let [n, q_heads, kv_heads, dim] = shape;
+    let mut out = vec![0.0; n * q_heads * dim];
+    for i in 0..n {
+        for h in 0..q_heads {
+            let kv = h / (q_heads / kv_heads);
+            let last = if causal { i } else { n - 1 };
+            let score = |j: usize| -> f64 {
+                let dot: f64 = (0..dim)
+                    .map(|d| {
+                        f64::from(q[(i * q_heads + h) * dim + d])
+                            * f64::from(k[(j * kv_heads + kv) * dim + d])
+                    })
+                    .sum();
+                dot / (dim as f64).sqrt()
+            };
+            let weights: Vec<f64> = (0..=last).map(|j| score(j).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for d in 0..dim {
+                out[(i * q_heads + h) * dim + d] = (0..=last)
+                    .map(|j| weights[j] / total * f64::from(v[(j * kv_heads + kv) * dim + d]))
+                    .sum();
+            }
+        }
+    }
+    out
+}
+
+struct Tensors {
+    folder: PathBuf,
+    shape: [usize; 4],
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Tensors {
+    fn new(name: &str, shape: [usize; 4]) -> Self {
+        let [n, q_heads, kv_heads, dim] = shape;
+        let folder = scratch(name);
+        let q = values(n * q_heads * dim, 1);
+        let k = values(n * kv_heads * dim, 2);
+        let v = values(n * kv_heads * dim, 3);
+        write_floats(&folder.join("q"), &q);
+        write_floats(&folder.join("k"), &k);
+        write_floats(&folder.join("v"), &v);
+        Self { folder, shape, q, k, v }
+    }
+
+    fn attend(&self, pattern: &str, more: &[&str]) -> Vec<f32> {
+        let file = |name: &str| self.folder.join(name).to_str().expect("UTF-8").to_owned();
+        let (q, k, v, out) = (file("q"), file("k"), file("v"), file("out"));
+        let shape = self.shape.map(|n| n.to_string()).join(",");
+        let mut args = vec![
+            "attend", "--q", &q, "--k", &k, "--v", &v, "--shape", &shape, "--pattern", pattern,
+            "--out", &out,
+        ];
+        args.extend(more);
+        ok(&args);
+        read_floats(&self.folder.join("out"))
+    }
+}
+
+fn max_abs(a: &[f32], b: impl IntoIterator<Item = f64>) -> f64 {
+    let mut count = 0;
+    let worst = a.iter().zip(b).fold(0.0_f64, |worst, (x, y)| {
+        count += 1;
+        worst.max((f64::from(*x) - y).abs())
+    });
+    assert_eq!(count, a.len());
+    worst
+}
+
+#[test]
+fn attend_dense_equals_the_definition_in_f64() {
+    for (shape, causal) in
+        [([33, 4, 4, 8], true), ([33, 4, 2, 5], true), ([20, 6, 1, 3], false), ([1, 1, 1, 1], true)]
+    {
+        let t = Tensors::new("attend_dense", shape);
+        let got = t.attend("dense", if causal { &[] } else { &["--non-causal"] });
+        let expected = dense_f64(&t.q, &t.k, &t.v, shape, causal);
+        assert!(max_abs(&got, expected) < 1e-6, "{shape:?} causal {causal}");
+    }
+}
+
+#[test]
+fn attend_upstream_equals_the_upstream_crate() {
+    for shape in [[130, 4, 4, 8], [130, 4, 1, 7], [257, 2, 2, 16]] {
+        let t = Tensors::new("attend_upstream", shape);
+        for more in [
+            &["--window", "8", "--block", "16"][..],
+            &["--window", "0", "--block", "5", "--no-log-stride"],
+            &["--window", "9", "--block", "8", "--no-landmarks"],
+            &["--window", "4", "--block", "8", "--non-causal"],
+            &[],
+        ] {
+            let ours = t.attend("upstream", more);
+            let theirs = t.attend("upstream-crate", more);
+            let difference = max_abs(&ours, theirs.into_iter().map(f64::from));
+            assert!(difference <= 2.5e-7, "{shape:?} {more:?}: {difference:e}");
+        }
+    }
+}
+
+#[test]
+fn attend_switches_change_the_output() {
+    let t = Tensors::new("attend_switches", [96, 2, 2, 8]);
+    let base = ["--window", "4", "--block", "8"];
+    let plain = t.attend("upstream", &base);
+    for switch in ["--no-log-stride", "--no-landmarks", "--non-causal"] {
+        let mut more = base.to_vec();
+        more.push(switch);
+        assert_ne!(plain, t.attend("upstream", &more), "{switch}");
+    }
+}
+
+#[test]
+fn attend_refuses_wrong_lengths_ratios_and_numbers() {
+    let t = Tensors::new("attend_refused", [4, 2, 2, 2]);
+    let file = |name: &str| t.folder.join(name).to_str().expect("UTF-8").to_owned();
+    let (q, k, v, out) = (file("q"), file("k"), file("v"), file("out"));
+    let run = |shape: &str, pattern: &str| {
+        refused(&[
+            "attend", "--q", &q, "--k", &k, "--v", &v, "--shape", shape, "--pattern", pattern,
+            "--out", &out,
+        ])
+    };
+    assert!(run("5,2,2,2", "dense").contains("64 bytes, but [5][2][2] f32 needs 80"));
+    assert!(run("4,2,2", "dense").contains("N,q,kv,dim"));
+    assert!(run("4,2,0,2", "dense").contains("at least 1"));
+    assert!(run("4,2,2,2", "flash").contains("`flash`"));
+    assert!(run("18446744073709551615,2,2,2", "dense").contains("needs"));
+    write_floats(&t.folder.join("k"), &[0.0; 12]);
+    write_floats(&t.folder.join("v"), &[0.0; 12]);
+    // 4 rows, 2 query heads, 3 key heads: no whole group.
+    write_floats(&t.folder.join("k"), &[0.0; 24]);
+    write_floats(&t.folder.join("v"), &[0.0; 24]);
+    assert!(run("4,2,3,2", "upstream").contains("3"));
+    assert!(!t.folder.join("out").exists(), "nothing is written after a refusal");
+}
+
+#[test]
+fn attend_refuses_a_nan_and_says_where() {
+    let t = Tensors::new("attend_nan", [4, 1, 1, 2]);
+    let mut q = t.q.clone();
+    q[5] = f32::NAN;
+    write_floats(&t.folder.join("q"), &q);
+    let file = |name: &str| t.folder.join(name).to_str().expect("UTF-8").to_owned();
+    let sentence = refused(&[
+        "attend", "--q", &file("q"), "--k", &file("k"), "--v", &file("v"), "--shape", "4,1,1,2",
+        "--pattern", "upstream", "--out", &file("out"),
+    ]);
+    assert!(sentence.contains('q') && sentence.contains('2'), "{sentence}");
+}
+
+#[test]
+fn blob_new_writes_the_reference_bytes() {
+    let folder = scratch("blob_new");
+    let (a, b, c, half) =
+        (folder.join("a"), folder.join("b"), folder.join("c"), folder.join("half"));
+    ok(&["blob", "new", text(&a)]);
+    ok(&["blob", "new", "--seed", "C5110007DEADBEEF", "--shape", "16,4,1,32,2,4", text(&b)]);
+    ok(&["blob", "new", "--seed", "0x1", text(&c)]);
+    ok(&["blob", "new", "--f16", text(&half)]);
+    let bytes = std::fs::read(&a).expect("blob");
+    assert_eq!(bytes.len(), 41_244);
+    assert_eq!(bytes[..8], [0x45, 0x4E, 0x56, 0x52, 1, 0, 0, 0]);
+    assert_eq!(bytes, std::fs::read(&b).expect("blob"), "the defaults are the reference recipe");
+    assert_ne!(bytes, std::fs::read(&c).expect("blob"), "another seed, other weights");
+    assert_eq!(std::fs::read(&half).expect("blob").len(), 28 + 2 * 10_304);
+
+    // The first weight, from the recipe: xorshift64* (13, 7, 17), high 32 bits, all in f32.
+    let mut x = 0xC511_0007_DEAD_BEEF_u64;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    let high = (x.wrapping_mul(2_685_821_657_736_338_717) >> 32) as u32;
+    let first = (high as f32 / 4_294_967_296.0 - 0.5) * 0.2;
+    assert_eq!(bytes[0x18..0x1C], first.to_le_bytes());
+}
+
+#[test]
+fn blob_show_names_what_the_header_says() {
+    let folder = scratch("blob_show");
+    let path = folder.join("model.rvne");
+    ok(&["blob", "new", "--shape", "9,2,1,8,1,3", text(&path)]);
+    let shown = json(&["blob", "show", text(&path), "--json"]);
+    assert_eq!(shown["shape"]["inputDim"], 9);
+    assert_eq!(shown["shape"]["classes"], 3);
+    assert_eq!(shown["dtype"], "f32");
+    assert!(ok(&["blob", "show", text(&path)]).contains("layer0.Wq"));
+}
+
+#[test]
+fn blob_show_says_why_a_file_is_refused() {
+    let folder = scratch("blob_refused");
+    let good = folder.join("good");
+    ok(&["blob", "new", text(&good)]);
+    let bytes = std::fs::read(&good).expect("blob");
+    let refuse = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).expect("bad blob");
+        refused(&["blob", "show", text(&path)])
+    };
+    let crc = refuse("crc", &|b| b[100] ^= 1);
+    let stored = u32::from_le_bytes(*bytes.last_chunk().expect("crc"));
+    assert!(crc.to_lowercase().contains(&format!("{stored:08x}")), "{crc}");
+    assert!(refuse("big-endian", &|b| b[..4].reverse()).contains("big-endian"));
+    assert!(refuse("short", &|b| b.truncate(100)).contains("100"));
+    assert!(refuse("empty", &|b| b.clear()).contains('0'));
+    assert!(refuse("version", &|b| b[4] = 7).contains('7'));
+}
+
+#[test]
+fn blob_new_refuses_impossible_shapes() {
+    let out = scratch("blob_shapes").join("x");
+    for (shape, about) in [
+        ("16,4,3,32,2,4", "3"),
+        ("0,4,1,32,2,4", "input_dim"),
+        ("16,4,1,32,2,1", "class"),
+        ("16,4,1", "D,q,kv,head_dim,layers,classes"),
+        ("70000,4,1,32,2,4", "70000"),
+    ] {
+        let sentence = refused(&["blob", "new", "--shape", shape, text(&out)]);
+        assert!(sentence.contains(about), "{shape}: {sentence}");
+    }
+    assert!(refused(&["blob", "new", "--seed", "xyz", text(&out)]).contains("xyz"));
+    assert!(!out.exists());
+}
+
+#[test]
+fn doctor_reports_the_promised_keys() {
+    let report = json(&["doctor", &fixture("recordings/walking_esp32_107hz.csv"), "--json"]);
+    assert_eq!(report["format"], "esp32-csi-tool-csv");
+    let frames = report["frames"].as_u64().expect("frames");
+    assert!(frames > 1_000);
+    let rate = report["rate_hz"].as_f64().expect("rate_hz");
+    assert!((rate - 108.0).abs() < 2.0, "{rate}");
+    let span = report["span_s"].as_f64().expect("span_s");
+    assert!((span * rate / frames as f64 - 1.0).abs() < 0.1, "{span} s");
+    assert!(report["skipped"].is_object());
+    assert!(report["labels"].is_object());
+    assert_eq!(report["subcarrier_order"], "centred");
+    let streams = report["streams"].as_array().expect("streams");
+    assert_eq!(streams[0]["values"], 128);
+    assert!(streams[0]["name"].is_string() && streams[0]["rate_hz"].is_number());
+    assert_eq!(streams.iter().map(|s| s["frames"].as_u64().expect("n")).sum::<u64>(), frames);
+}
+
+#[test]
+fn doctor_speaks_sentences_without_json() {
+    let said = ok(&["doctor", &fixture("recordings/walking_esp32_107hz.csv")]);
+    assert!(said.lines().count() >= 3, "{said}");
+    assert!(!said.contains('{'), "{said}");
+}
+
+#[test]
+fn doctor_refuses_what_is_no_recording() {
+    let folder = scratch("doctor_refused");
+    for (name, bytes) in [
+        ("empty.csv", &b""[..]),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0"),
+        ("prose.txt", b"Dear diary,\nno frames today.\n"),
+        ("header.csv", b"type,id,mac,rssi,rate,data\n"),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).expect("written");
+        assert!(refused(&["doctor", text(&path), "--json"]).contains(name));
+    }
+    assert!(refused(&["doctor", "no/such/file"]).contains("cannot read"));
+}
+
+#[test]
+fn compare_measures_divergence_on_a_recording() {
+    let file = fixture("recordings/walking_esp32_107hz.csv");
+    let near = json(&["compare", &file, "--window", "64", "--block", "32", "--json"]);
+    let far = json(&["compare", &file, "--window", "4", "--block", "32", "--json"]);
+    let number = |v: &serde_json::Value, key: &str| v[key].as_f64().unwrap_or_else(|| panic!("{key}"));
+    assert!(number(&near, "mean_abs") > 0.0);
+    assert!(number(&near, "mean_abs") <= number(&near, "max_abs"));
+    assert!(number(&far, "edges_sparse") < number(&near, "edges_sparse"));
+    assert!(number(&near, "edges_sparse") < number(&near, "edges_dense"));
+    assert!(ok(&["compare", &file]).contains("RECORDED"));
+}
+
+#[test]
+fn wrong_usage_is_one_sentence() {
+    refused(&["frobnicate"]);
+    refused(&["doctor"]);
+    refused(&["doctor", "a", "b"]);
+    refused(&["doctor", "--verbose", "a"]);
+    refused(&["blob"]);
+    refused(&["blob", "show"]);
+    refused(&["compare", "--window", "minus one", "x"]);
+    assert!(ok(&["--help"]).contains("csi attend"));
+    assert!(ok(&[]).contains("usage"));
+}
