@@ -91,7 +91,10 @@ fn format(project: &Project) -> Result<Outcome> {
             "this toolchain has no rustfmt: rustup component add rustfmt",
         ));
     }
-    run(project.cargo().args(["fmt", "--all", "--check"])).map(|()| Outcome::Passed)
+    run(project
+        .cargo()
+        .args(["fmt", "--all", "--check", "--", "-l"]))
+    .map(|()| Outcome::Passed)
 }
 
 fn clippy(project: &Project) -> Result<Outcome> {
@@ -118,7 +121,10 @@ fn has_component(project: &Project, command: &str) -> bool {
 }
 
 fn test(project: &Project) -> Result<Outcome> {
-    run(project.cargo().args(["test", "--quiet", "--workspace"])).map(|()| Outcome::Passed)
+    run(project
+        .cargo()
+        .args(["test", "--quiet", "--workspace", "--no-fail-fast"]))
+    .map(|()| Outcome::Passed)
 }
 
 fn build_wasm(project: &Project) -> Result<Outcome> {
