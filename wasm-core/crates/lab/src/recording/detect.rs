@@ -4,6 +4,7 @@
 //! text with `CSI_DATA`, then binary records without a magic, then plain tables. The file's name
 //! decides nothing.
 
+use super::binary;
 use super::generic::{self, Table};
 use super::jsonl::JsonLines;
 use super::line::{Line, Lines};
@@ -25,6 +26,8 @@ pub enum Format {
     Adr018Pcap,
     /// Nexmon's datagrams in a network capture.
     NexmonPcap,
+    /// Espectre's datagrams in a network capture.
+    EspectrePcap,
     /// A log of the Intel 5300 tool.
     Intel5300,
     /// A log of the Atheros tool.
@@ -45,6 +48,7 @@ impl Format {
             Self::Adr018 => "adr018-bin",
             Self::Adr018Pcap => "adr018-pcap",
             Self::NexmonPcap => "nexmon-pcap",
+            Self::EspectrePcap => "espectre-pcap",
             Self::Intel5300 => "intel5300-dat",
             Self::Atheros => "atheros-dat",
             Self::EspressifCsv => "espressif-csv",
@@ -73,11 +77,11 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     if head.is_empty() {
         return Err(Refusal::Empty);
     }
+    if let Some(found) = binary::with_magic(head) {
+        return found;
+    }
     if is_utf16(head) {
         return Err(Refusal::Utf16);
-    }
-    if let Some(found) = binary_with_magic(head) {
-        return found;
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let first = text.iter().find(|b| !b.is_ascii_whitespace());
@@ -93,7 +97,7 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     if let Some((format, reason)) = serial::recognise(text) {
         return Ok(Found::new(format, reason, SerialText::new(line_bytes)));
     }
-    if let Some(found) = binary_without_magic(head) {
+    if let Some(found) = binary::without_magic(head) {
         return Ok(found);
     }
     if !is_text(text) {
@@ -112,16 +116,6 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     // A long log may have its first frame later.
     let reason = "text whose beginning holds no CSI; searched for CSI_DATA lines";
     Ok(Found::new(Format::EspressifCsv, reason, SerialText::new(line_bytes)))
-}
-
-/// Binary formats that begin with a magic number.
-fn binary_with_magic(_head: &[u8]) -> Option<Result<Found, Refusal>> {
-    None
-}
-
-/// Binary formats that are told by a chain of plausible record lengths.
-fn binary_without_magic(_head: &[u8]) -> Option<Found> {
-    None
 }
 
 /// UTF-16 by its byte order mark, or by every other byte being zero.

@@ -15,14 +15,25 @@
 //!
 //! Nothing here opens a file, asks for the time or guesses a value that the file does not hold.
 
+mod adr018;
+mod atheros;
+mod binary;
+mod capture;
+mod carry;
 mod clock;
 mod detect;
 mod doctor;
 mod esp32_csi_tool;
+mod espectre;
 mod espressif;
+mod foreign;
 mod generic;
+mod intel5300;
 mod jsonl;
 mod line;
+mod nexmon;
+mod node_clock;
+mod pcap;
 mod refusal;
 mod serial;
 mod sink;

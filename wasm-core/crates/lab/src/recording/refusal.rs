@@ -62,7 +62,7 @@ pub enum SkipReason {
     BadChecksum,
     /// Bytes between two packets that belong to none.
     Garbage,
-    /// A compressed frame whose reference frame is missing.
+    /// A compressed frame: the frame it differs from is known to its node alone.
     NotDecodable,
 }
 
@@ -131,7 +131,7 @@ impl SkipReason {
             Self::BadLength => "had lengths that contradict each other",
             Self::BadChecksum => "had a wrong checksum",
             Self::Garbage => "were stretches of bytes that belong to no packet",
-            Self::NotDecodable => "were compressed against a frame that is not there",
+            Self::NotDecodable => "were differences from a frame that only the node knows for certain",
         }
     }
 }
