@@ -157,6 +157,8 @@ fn wasm_output_of_every_length() {
             values,
         });
         assert_eq!(decode_datagram(&bytes), Ok(packet.clone()));
+        let followed = [&bytes[..], &[0x02, 0x00, 0x11, 0xC5]].concat();
+        assert_eq!(decode(&followed), Ok((packet.clone(), bytes.len())));
         assert_eq!(packet.encode(), Ok(bytes));
     }
     let values = vec![(0, 0.0); 17];

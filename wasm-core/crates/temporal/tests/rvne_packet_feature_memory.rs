@@ -102,7 +102,7 @@ fn a_packet_costs_no_more_than_it_holds() {
     for magic in [1, 2, 3, 4, 5, 6, 7] {
         let mut bytes = vec![0xFF; 70_000];
         bytes[..4].copy_from_slice(&(0xC511_0000_u32 | magic).to_le_bytes());
-        let cost = bytes_of(|| assert!(decode(&bytes).is_err()));
+        let cost = bytes_of(|| assert!(decode(&bytes).map_or(0, |(_, len)| len) < 100));
         assert_eq!(cost, 0, "{magic}");
     }
     // A stream of noise, cut into datagrams, keeps what may still become a packet.

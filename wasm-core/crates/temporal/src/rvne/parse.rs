@@ -181,9 +181,6 @@ fn scan(bytes: &[u8], weights_end: usize) -> Result<Vec<Record>, BlobError> {
             .ok_or(bounds)?;
         let payload = start..start + payload_len;
         let next = payload.end;
-        if next.next_multiple_of(4) > end {
-            return Err(bounds);
-        }
         found.push(Record {
             tag,
             start: offset,
