@@ -16,8 +16,9 @@
 /** @typedef {import("../pkg/wasm_core.js").LineSpec} LineSpec */
 /** @typedef {import("../pkg/wasm_core.js").Series} Series */
 /** @typedef {import("../pkg/wasm_core.js").SweepPoint} SweepPoint */
+/** @typedef {import("../pkg/wasm_core.js").DoctorReport} DoctorReport */
 /** @typedef {import("../pkg/wasm_core.js").RowEdge} RowEdge */
-/** @typedef {import("../pkg/wasm_core.js").Subcarrier} Subcarrier */
+/** @typedef {import("../pkg/wasm_core.js").SubcarrierInfo} Subcarrier */
 
 /**
  * Every method of the worker's Lab, answered by a promise.

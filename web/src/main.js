@@ -86,7 +86,9 @@ async function main() {
   mountTimeline(byId("timeline"), ctx);
   offerAttention(ctx);
 
-  store.update({ blob: await lab.blobInfo() });
+  // A head to look through from the start: random weights, and everywhere called so.
+  const blob = (await lab.blobInfo()) ?? (await lab.blobNew({ inputDim: 16, qHeads: 4, kvHeads: 1, headDim: 32, layers: 2, classes: 4, seedHex: "C5110007DEADBEEF", f16: false }));
+  store.update({ blob });
   await openBuiltIn(opening, notices);
 }
 

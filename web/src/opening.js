@@ -55,7 +55,8 @@ export function createOpening({ lab, store, player, journal, notices }) {
       }
       const info = await lab.openFinish();
       await adopt(info);
-      const skipped = /** @type {{skipped?: Record<string, number>}} */ (await lab.doctor()).skipped ?? {};
+      performance.measure("lab:open", { start: started });
+      const { skipped } = await lab.doctor();
       const lost = Object.entries(skipped).map(([reason, count]) => `${integer(count)} ${reason}`).join(", ");
       journal.add("info", `opened ${file.name}: ${integer(info.frames)} frames in ${duration((performance.now() - started) / 1e3)}${lost ? `; skipped ${lost}` : ""}`);
       if (lost && !quiet) notices.tell(`${file.name}: parts were skipped`, `${integer(info.frames)} frames are shown. Skipped: ${lost}. The file doctor in the inspector says where and why.`, [], "skipped");

@@ -2,6 +2,7 @@
 // The time line: motion of the whole recording, labels, the cursor, the rows that the head sees.
 import { button, colourOf, h } from "./ui/dom.js";
 import { clock, integer } from "./ui/format.js";
+import { span as rowSpan } from "./rows.js";
 import { badge } from "./ui/badge.js";
 import { latest } from "./ui/latest.js";
 import { pixelRatio } from "./ui/plot.js";
@@ -64,12 +65,6 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
     }));
   }
 
-  /** Where the rows of the feature window begin, in seconds. @param {import("./store.js").State} state */
-  function windowStart({ times, frame, seconds, attention, pipeline }) {
-    if (pipeline && pipeline.rateHz > 0) return Math.max(0, seconds - (attention.n - 1) / pipeline.rateHz);
-    return (times[Math.max(0, frame - attention.n + 1)] ?? 0) / 1e6;
-  }
-
   store.watch(["frame", "seconds", "times", "attention", "pipeline"], (state) => {
     const span = player.span();
     const ready = state.recording !== null && span > 0;
@@ -77,9 +72,9 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
     if (!ready) return;
     const width = hit.clientWidth - 2;
     cursor.style.transform = `translateX(${(state.seconds / span) * width}px)`;
-    const start = windowStart(state);
-    rows.style.transform = `translateX(${(start / span) * width}px)`;
-    rows.style.width = `${Math.max(1, ((state.seconds - start) / span) * width)}px`;
+    const { startS, endS } = rowSpan(state);
+    rows.style.transform = `translateX(${(startS / span) * width}px)`;
+    rows.style.width = `${Math.max(1, ((endS - startS) / span) * width)}px`;
     time.value = clock(state.seconds);
     total.value = `/ ${clock(span)}`;
     frame.value = `frame ${integer(state.frame + 1)} of ${integer(player.frames())}`;

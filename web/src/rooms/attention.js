@@ -6,6 +6,7 @@ import { clock, integer, milliseconds, percent, significant } from "../ui/format
 import { latest } from "../ui/latest.js";
 import { beforeFrame, createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
+import { lastFrame } from "../rows.js";
 import { mountAttentionSide } from "./attention-side.js";
 import { createSweep } from "./sweep.js";
 
@@ -21,9 +22,11 @@ export function mountAttention(root, side, ctx) {
   let row = -1;
 
   const missing = () => {
-    const { recording, pipeline } = store.state;
+    const { recording, pipeline, blob } = store.state;
+    if (!blob) return "No weights are open. Make some in the Model room.";
     if (!recording) return "No recording. Open one, or the built-in one from Ctrl+K.";
     if (pipeline && !pipeline.matches) return `The features have ${pipeline.featureDim} numbers a row, the model takes ${pipeline.modelInputDim}. Change Features in the Recording room, or make weights in Model.`;
+    if (result && result.n < 2) return "Fewer than two rows lie before the end of this recording.";
     return reason || (result ? null : "Computing…");
   };
 
@@ -34,8 +37,8 @@ export function mountAttention(root, side, ctx) {
       empty: missing,
       raster: () => result?.[which] ?? null,
       axes: () => ({ xLabel: "looked at (row)", yLabel: "row", xMin: 0, xMax: result?.n ?? 1, yMin: 0, yMax: result?.n ?? 1, yReversed: true }),
-      bar: () => result && { map: which === "difference" ? "vik" : "magma", min: result[which].min, max: result[which].max, label, log: false },
-      describe: () => result ? `${title}: ${result.n} by ${result.n} attention weights of the rows from ${clock(result.firstSeconds)} to ${clock(result.lastSeconds)}, ${significant(result[which].min)} to ${significant(result[which].max)}` : title,
+      bar: () => result && { map: result[which].map, min: result[which].min, max: result[which].max, label, log: which !== "difference" },
+      describe: () => result ? `${title}: ${result.n} by ${result.n} attention weights of the rows from ${clock(result.firstSeconds)} to ${clock(result.lastSeconds)}, ${bounds(result[which], which !== "difference")}` : title,
       table: () => edgesTable(),
       drawn: () => moveRow(),
     }, ctx);
@@ -43,7 +46,9 @@ export function mountAttention(root, side, ctx) {
     plot.body.style.aspectRatio = "1";
     return plot;
   };
-  const maps = [map("sparse", "Sparse", "weight"), map("dense", "Dense", "weight"), map("difference", "Sparse − dense", "difference of weights")];
+  /** @param {import("../lab.js").Raster} raster @param {boolean} log */
+  const bounds = ({ min, max }, log) => (log ? `${significant(10 ** min)} to ${significant(10 ** max)}` : `${significant(min)} to ${significant(max)}`);
+  const maps = [map("sparse", "Sparse", "weight"), map("dense", "Dense", "weight"), map("difference", "Dense − sparse", "weight that sparse leaves out (blue: adds)")];
   maps[0].root.dataset.shown = "";
   const which = segmented("Map", [["0", "Sparse"], ["1", "Dense"], ["2", "Difference"]], "0", (chosen) => {
     maps.forEach((plot, i) => { if (String(i) === chosen) plot.root.dataset.shown = ""; else delete plot.root.dataset.shown; });
@@ -79,7 +84,7 @@ export function mountAttention(root, side, ctx) {
     h("div", { class: "maps" }, ...maps.map((plot) => plot.root)),
     h("div", { class: "pair-row" }, perFrame.root, sweep.root)));
 
-  const settings = () => ({ frame: store.state.frame, ...store.state.attention, dark: store.state.dark });
+  const settings = () => ({ frame: lastFrame(store.state), ...store.state.attention, dark: store.state.dark });
   const sideView = mountAttentionSide(side, ctx, (chosen) => { row = chosen; moveRow(); askRow(); }, () => result);
 
   const ask = latest((/** @type {ReturnType<typeof settings>} */ args) => lab.attention(args), (answer) => {

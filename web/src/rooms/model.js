@@ -43,7 +43,7 @@ export function mountModel(root, side, ctx, opening) {
     empty: noBlob,
     raster: () => heat,
     axes: () => ({ xLabel: "column", yLabel: "row", xMin: 0, xMax: chosen()?.cols ?? 1, yMin: 0, yMax: chosen()?.rows ?? 1, yReversed: true }),
-    bar: () => heat && { map: "magma", min: heat.min, max: heat.max, label: "|weight|", log: true },
+    bar: () => heat && { map: heat.map, min: heat.min, max: heat.max, label: "|weight|", log: true },
     describe: () => `Heat map of ${chosen()?.name}: absolute weights of ${chosen()?.rows} rows and ${chosen()?.cols} columns on a logarithmic scale`,
     table: () => ({ columns: ["matrix", "rows", "columns", "min", "max", "mean", "std", "zeros"], rows: (store.state.blob?.matrices ?? []).map((m) => [m.name, m.rows, m.cols, m.min, m.max, m.mean, m.std, m.zeros]) }),
   }, ctx);

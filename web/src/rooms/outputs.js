@@ -3,6 +3,7 @@
 import { h } from "../ui/dom.js";
 import { percent } from "../ui/format.js";
 import { latest } from "../ui/latest.js";
+import { lastFrame } from "../rows.js";
 import { beforeFrame } from "../ui/plot.js";
 
 /** @param {HTMLElement} root @param {import("../main.js").Ctx} ctx */
@@ -44,8 +45,8 @@ export function mountOutputs(root, { lab, store, signal, fail }) {
   }
 
   const update = () => {
-    const { recording, blob, frame, attention, room, sideOpen } = store.state;
-    if (recording && blob && sideOpen && room === "recording") ask({ frame, n: attention.n });
+    const { recording, blob, attention, room, sideOpen } = store.state;
+    if (recording && blob && sideOpen && room === "recording") ask({ frame: lastFrame(store.state), n: attention.n });
   };
   store.watch(["frame", "pipeline", "blob", "revision", "attention", "room", "sideOpen"], () => beforeFrame(update), signal);
 }

@@ -46,8 +46,9 @@ export function mountPipeline(root, { lab, store, signal, fail, journal }) {
     fit.textContent = pipeline.matches
       ? `${pipeline.featureDim} features a row: the model takes ${pipeline.modelInputDim}.`
       : `${pipeline.featureDim} features a row, but the model takes ${pipeline.modelInputDim}. Set bands to ${pipeline.modelInputDim}, or make weights for ${pipeline.featureDim}.`;
+    const refused = pipeline.refusedFrames > 0 ? [`${integer(pipeline.refusedFrames)} frames give no row.`] : [];
     const held = pipeline.heldRows > 0 ? [`${integer(pipeline.heldRows)} rows bridge gaps of the recording.`] : [];
-    steps.replaceChildren(...[...pipeline.steps, ...held].map((step) => h("li", null, step)));
+    steps.replaceChildren(...[...pipeline.steps, ...held, ...refused].map((step) => h("li", null, step)));
   }
   store.watch(["pipeline"], ({ pipeline }) => show(pipeline), signal);
 }

@@ -43,36 +43,36 @@ export function mountRecordingSide(side, ctx) {
     stream.value = String(recording.selected);
     orderNote.textContent = `Order: ${recording.order}, ${recording.orderDecidedBy}.`;
     try {
-      doctor.inside.replaceChildren(...doctorParts(/** @type {Doctor} */ (await lab.doctor())));
+      doctor.inside.replaceChildren(...doctorParts(await lab.doctor()));
     } catch (error) { fail(error); }
   }, signal);
 }
 
-/** @typedef {{format: string, format_reason?: string, bytes?: number, frames: number, skipped: Record<string, number>, sentences?: string[],
- *   span_s: number, rate_hz: number | null, jitter_s?: number | null, gaps?: {start_s: number, length_s: number}[], clock_wraps?: number,
- *   frame_lengths?: Record<string, number>, labels?: Record<string, number>, notes?: string[], first_skipped?: Record<string, string>}} Doctor */
-
-/** @param {Doctor} report @returns {Node[]} */
+/** @param {import("../lab.js").DoctorReport} report @returns {Node[]} */
 function doctorParts(report) {
-  const skipped = Object.entries(report.skipped ?? {});
-  const labels = Object.entries(report.labels ?? {});
-  const lengths = Object.entries(report.frame_lengths ?? {});
-  const sentences = [...new Set([...(report.sentences ?? []), ...(report.notes ?? [])])];
+  const skipped = Object.entries(report.skipped);
+  const labels = Object.entries(report.labels);
+  const lengths = Object.entries(report.frame_lengths);
+  const packets = Object.entries(report.packets);
+  const longest = report.gaps.reduce((most, gap) => Math.max(most, gap.length_s), 0);
   return [
     facts([
       ["Format", h("code", null, report.format)],
-      ["Size", report.bytes === undefined ? null : bytes(report.bytes)],
+      ["Size", bytes(report.bytes)],
       ["Frames read", integer(report.frames)],
       ["Skipped", skipped.length === 0 ? "none" : integer(skipped.reduce((sum, [, n]) => sum + n, 0))],
-      ["Span", duration(report.span_s)],
+      ["Span", report.span_s === null ? "no clock" : duration(report.span_s)],
       ["Median rate", hertz(report.rate_hz)],
-      ["Jitter", report.jitter_s === null || report.jitter_s === undefined ? null : duration(report.jitter_s)],
-      ["Gaps", report.gaps === undefined ? null : report.gaps.length === 0 ? "none" : `${integer(report.gaps.length)}, longest ${duration(Math.max(...report.gaps.map((g) => g.length_s)))}`],
+      ["Jitter", report.jitter_s === null ? null : duration(report.jitter_s)],
+      ["Gaps", report.gap_count === 0 ? "none" : `${integer(report.gap_count)}, longest ${duration(longest)}`],
+      ["Lost on the way", report.lost_frames === null ? null : integer(report.lost_frames)],
       ["Clock wraps repaired", report.clock_wraps ? integer(report.clock_wraps) : null],
+      ["Twice in the file", report.duplicates ? integer(report.duplicates) : null],
       ["Numbers in a frame", lengths.length === 0 ? null : lengths.map(([values, n]) => `${values} (${integer(n)}×)`).join(", ")],
     ]),
-    ...(skipped.length > 0 ? [table("Skipped, by reason", ["skipped because", "count"], skipped)] : []),
+    ...(skipped.length > 0 ? [table("Skipped, by reason", ["skipped because", "first at", "count"], skipped.map(([reason, count]) => [reason, report.skipped_at[reason]?.slice(0, 3).join(", ") ?? "", count]))] : []),
+    ...(packets.length > 0 ? [table("Packets", ["packet", "count"], packets)] : []),
     ...(labels.length > 0 ? [table("Labels", ["label", "frames"], labels)] : []),
-    h("ul", { class: "lines quiet-text" }, ...sentences.map((line) => h("li", null, line))),
+    h("ul", { class: "lines quiet-text" }, ...report.sentences.map((line) => h("li", null, line))),
   ];
 }

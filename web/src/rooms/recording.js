@@ -1,7 +1,7 @@
 // @ts-check
 // The Recording room: waterfall, one subcarrier over time, spectrum, RSSI and rate.
 import { h, segmented, button } from "../ui/dom.js";
-import { clock, significant } from "../ui/format.js";
+import { clock, signed, significant } from "../ui/format.js";
 import { latest } from "../ui/latest.js";
 import { addCursor, beforeFrame, createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
@@ -16,7 +16,8 @@ import { mountSubcarrierMap } from "./subcarriers.js";
 const SPAN_S = 10;
 /** Share of the view that lies before the cursor. */
 const LEAD = 0.75;
-const MAPS = /** @type {const} */ ({ amplitude: "cividis", phase: "twilight", variance: "cividis" });
+/** A pause of the recording shorter than this is no gap: the line plots join over it as well. */
+const HOLD_S = 0.5;
 /** Sentences for the recording that comes with the page. */
 const INTRO = {
   name: "walking_esp32_107hz.csv",
@@ -44,7 +45,7 @@ export function mountRecording(root, side, ctx) {
   const kOf = (/** @type {import("../lab.js").Subcarrier} */ s) => s.k ?? s.pair;
   const pairName = () => {
     const s = subcarriers[store.state.pair];
-    return s ? (s.k === null ? `position ${s.pair}` : `subcarrier ${s.k}`) : "";
+    return s ? (s.k === null ? `Position ${s.pair}` : `Subcarrier ${signed(s.k)}`) : "Subcarrier";
   };
   const noRecording = () => (store.state.recording ? null : "No recording. Open one, or the built-in one from Ctrl+K.");
 
@@ -65,11 +66,15 @@ export function mountRecording(root, side, ctx) {
       const high = ks.at(-1) ?? 1;
       return { xLabel: "time (s)", yLabel: subcarriers.some((s) => s.k !== null) ? "subcarrier" : "position", xMin: view.startS, xMax: view.endS, yMin: low - 0.5, yMax: high + 0.5 };
     },
-    bar: () => tile && { map: MAPS[kind], min: tile.waterfall.min, max: tile.waterfall.max, label: unit(kind, gain) },
+    bar: () => tile && { map: tile.waterfall.map, min: tile.waterfall.min, max: tile.waterfall.max, label: unit(kind, gain) },
     paint: (context, image, raster) => paintRows(context, image, raster, useful().map(kOf), tile, view),
     describe: () => `Waterfall of ${kind} from ${clock(view.startS)} to ${clock(view.endS)} over ${useful().length} subcarriers, ${significant(tile?.waterfall.min ?? 0)} to ${significant(tile?.waterfall.max ?? 0)} (${unit(kind, gain)})`,
     table: () => ({ columns: ["subcarrier", `amplitude at ${store.state.seconds.toFixed(3)} s`, "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
-    drawn: () => moveCursors(),
+    drawn() {
+      moveCursors();
+      // From here on a visitor sees data; `cargo xtask bench page` reads the mark.
+      if (tile && performance.getEntriesByName("lab:first-frame").length === 0) performance.mark("lab:first-frame");
+    },
   }, ctx);
 
   /** @param {string} title @param {string} yLabel @param {"pair" | "rssi" | "rate"} which @param {() => string | null} [empty] */
@@ -91,7 +96,7 @@ export function mountRecording(root, side, ctx) {
     title: "Spectrum",
     empty: () => noRecording() ?? (spectrum ? null : "Computing…"),
     draw: (canvas, ratio, dark) => {
-      const { k, amplitude } = spectrum ?? { k: new Float64Array(), amplitude: new Float32Array() };
+      const { k, amplitude } = measured();
       const s = subcarriers[store.state.pair];
       const at = s ? k.indexOf(kOf(s)) : -1;
       return wasm.drawLines(canvas, ratio, dark, {
@@ -103,6 +108,13 @@ export function mountRecording(root, side, ctx) {
     describe: () => `Amplitude of ${spectrum?.k.length ?? 0} subcarriers at ${clock(store.state.seconds)}`,
     table: () => ({ columns: ["subcarrier", "amplitude", "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
   }, ctx);
+
+  /** The frame without places that carry no measurement; a gap where they lie. */
+  function measured() {
+    const { k, amplitude, role } = spectrum ?? { k: new Float64Array(), amplitude: new Float32Array(), role: [] };
+    const kept = [...k.keys()].filter((i) => role[i] === "data" || role[i] === "pilot");
+    return kept.length === 0 ? { k, amplitude } : { k: Float64Array.from(kept, (i) => k[i]), amplitude: Float32Array.from(kept, (i) => amplitude[i]) };
+  }
 
   const intro = h("div", { class: "intro" });
   const map = h("div");
@@ -124,10 +136,10 @@ export function mountRecording(root, side, ctx) {
       lab.subcarrierSeries({ ...span, pair: want.pairIndex, quantity, gain: want.gain }),
       lab.rssiSeries(span), lab.rateSeries(span),
     ]);
-    return { ...want, waterfall: raster, pair, rssi, rate };
+    return { ...want, waterfall: heldOver(raster, (want.endS - want.startS) / want.columns), pair, rssi, rate };
   }, (answer) => {
     tile = answer;
-    pairPlot.note.textContent = pairName().replace("subcarrier ", "");
+    pairPlot.heading.textContent = pairName();
     for (const plot of [waterfall, pairPlot, rssiPlot, ratePlot]) plot.redraw();
   }, fail);
   const askSpectrum = latest(({ frame }) => lab.spectrum(frame, gain), (answer) => { spectrum = answer; spectrumPlot.redraw(); }, fail);
@@ -147,7 +159,9 @@ export function mountRecording(root, side, ctx) {
     const startS = Math.max(0, view.startS - length * 0.5);
     const endS = Math.min(Math.max(total, view.endS), view.endS + length);
     asked = `${key}|${startS}|${endS}`;
-    const columns = Math.max(16, Math.min(2000, Math.round(((endS - startS) / length) * waterfall.canvas.clientWidth)));
+    // A column holds two frames at least: what stays empty is a gap of the recording, not jitter.
+    const columnS = Math.max(length / waterfall.canvas.clientWidth, 2 / (recording.rateHz ?? Infinity));
+    const columns = Math.max(16, Math.min(2000, Math.round((endS - startS) / columnS)));
     askTile({ startS, endS, key, columns, kind, gain, dark, pairIndex: pair });
   }
 
@@ -222,6 +236,23 @@ function unit(kind, gain) {
   if (kind === "phase") return "phase (rad)";
   const of = gain ? "amplitude / frame mean" : "amplitude";
   return kind === "variance" ? `variance of ${of}, 0.5 s` : of;
+}
+
+/** Shows a frame until the next one comes, for at most as long as lines are joined.
+ *  @param {import("../lab.js").Raster} raster @param {number} columnS */
+function heldOver(raster, columnS) {
+  const { width, height } = raster;
+  const cells = new Uint32Array(raster.rgba.buffer, raster.rgba.byteOffset, width * height);
+  const most = Math.floor(HOLD_S / columnS);
+  const empty = (/** @type {number} */ x) => cells[x] === 0 && cells[(height - 1) * width + x] === 0;
+  for (let x = 1; x < width; x++) {
+    if (!empty(x) || empty(x - 1)) continue;
+    let end = x;
+    while (end < width && empty(end)) end++;
+    if (end - x <= most && end < width) for (let y = 0; y < height; y++) cells.fill(cells[y * width + x - 1], y * width + x, y * width + end);
+    x = end;
+  }
+  return raster;
 }
 
 /** @param {Thinned | undefined} series */

@@ -2,6 +2,7 @@
 // The subcarrier map: which number of a frame is which subcarrier, what it is good for, and a
 // mask that can be changed by hand.
 import { button, colourOf, h } from "../ui/dom.js";
+import { signed } from "../ui/format.js";
 import { pixelRatio } from "../ui/plot.js";
 
 const ROLE = /** @type {Record<string, string>} */ ({ data: "data", pilot: "pilot", null: "null", dc: "middle (DC)", garbage: "not measured" });
@@ -44,7 +45,7 @@ export function mountSubcarrierMap(root, { lab, store, signal, fail, journal }, 
     const context = canvas.getContext("2d");
     if (!recording || !s || !context || canvas.clientWidth === 0) return;
     const used = subcarriers.filter((each) => each.useful).length;
-    text.textContent = `${used} of ${subcarriers.length} used · chosen: ${s.k === null ? `position ${s.pair}` : `${s.k}, position ${s.pair}, ${s.field}`}, ${ROLE[s.role] ?? s.role}, ${s.useful ? "used" : "left out"}`;
+    text.textContent = `${used} of ${subcarriers.length} used · chosen: ${s.k === null ? `position ${s.pair}` : `${signed(s.k)}, position ${s.pair}, ${s.field.toUpperCase()}`}, ${ROLE[s.role] ?? s.role}, ${s.useful ? "used" : "left out"}`;
     text.title = text.textContent;
     rule.textContent = `order: ${recording.order}, ${recording.orderDecidedBy}`;
     rule.title = rule.textContent;

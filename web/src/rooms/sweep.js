@@ -20,7 +20,8 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
   let total = 0;
   let key = "";
   let run = 0;
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   let error = /** @type {"meanAbs" | "maxAbs"} */ ("meanAbs");
 
   const swap = button("mean", () => {

@@ -6,6 +6,11 @@ export function integer(value) {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** @param {number} value @returns {string} a whole number with a real minus: −9 */
+export function signed(value) {
+  return String(value).replace("-", "−");
+}
+
 /** @param {number} bytes */
 export function bytes(bytes) {
   if (bytes < 1000) return `${bytes} B`;

@@ -3,7 +3,7 @@
 // a table, and an overlay that moves without drawing the plot again.
 import { sourceOf } from "../store.js";
 import { badge } from "./badge.js";
-import { button, h } from "./dom.js";
+import { h } from "./dom.js";
 import { showTable } from "./table.js";
 
 /** @typedef {import("../lab.js").PlotArea} PlotArea */
@@ -44,18 +44,22 @@ export function createPlot(options, { store, signal, fail }) {
   const overlay = h("div", { class: "plot-overlay" });
   const empty = h("div", { class: "plot-empty", hidden: true });
   const body = h("div", { class: "plot-body" }, canvas, overlay, empty);
+  const heading = h("h3", { title: options.title }, options.title);
   const note = h("span", { class: "note" });
   const source = options.source ? h("span", { class: "badge" }) : badge(store, signal);
   const root = h("figure", { class: "plot" },
-    h("figcaption", null, h("h3", { title: options.title }, options.title), note, h("span", { class: "spring" }), ...(options.controls ?? []),
-      button("Table", () => {
-        const { word, name } = sourceOf(store.state);
-        showTable(options.title, options.source?.() ?? `${word} ${name}`, options.table());
-      }, { class: "button small quiet", "aria-label": `Numbers of ${options.title}` }), source),
+    h("figcaption", null, heading, note, h("span", { class: "spring" }), ...(options.controls ?? []),
+      h("button", { type: "button", class: "button small quiet", "aria-label": `Table of ${options.title}`, title: "The numbers of this plot", on: { click: openTable } },
+        h("span", { class: "table-word" }, "Table"), h("span", { class: "table-sign" }, "▤")), source),
     body);
 
+  function openTable() {
+    const { word, name } = sourceOf(store.state);
+    showTable(options.title, options.source?.() ?? `${word} ${name}`, options.table());
+  }
+
   const plot = {
-    root, body, canvas, overlay, note,
+    root, body, canvas, overlay, note, heading,
     /** @type {PlotArea | null} */
     area: null,
     redraw: () => beforeFrame(drawNow),
