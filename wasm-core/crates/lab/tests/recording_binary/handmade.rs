@@ -390,3 +390,11 @@ fn foreign_formats_are_refused_by_name_with_advice() {
         assert!(refused.to_string().contains(word), "{refused}");
     }
 }
+
+#[test]
+fn a_frozen_clock_is_said_once_however_many_antennas() {
+    let log: Vec<Vec<u8>> = (0..3).map(|_| intel(4, (3, 2), 0, |_, _, _| (3, 4))).collect();
+    let recording = read(&log.concat());
+    let notes = recording.report.notes.iter().filter(|note| note.contains("same time"));
+    assert_eq!((notes.count(), recording.report.rate_hz), (1, None));
+}
