@@ -15,14 +15,49 @@ use super::serial::{self, Scalars, integer};
 use super::subcarrier::Layout;
 
 /// Reads the text after `CSI_DATA,`; returns the scalars and the text behind the array.
-pub(super) fn parse<'a>(rest: &'a [u8], values: &mut Vec<i16>) -> Result<(Scalars, &'a [u8]), SkipReason> {
-    let open = rest.iter().position(|b| *b == b'[').ok_or(SkipReason::CutShort)?;
-    let scalars = rest[..open].strip_suffix(b",\"").ok_or(SkipReason::WrongCellCount)?;
+pub(super) fn parse<'a>(
+    rest: &'a [u8],
+    values: &mut Vec<i16>,
+) -> Result<(Scalars, &'a [u8]), SkipReason> {
+    let open = rest
+        .iter()
+        .position(|b| *b == b'[')
+        .ok_or(SkipReason::CutShort)?;
+    let scalars = rest[..open]
+        .strip_suffix(b",\"")
+        .ok_or(SkipReason::WrongCellCount)?;
     let array = &rest[open + 1..];
-    let close = array.iter().position(|b| *b == b']').ok_or(SkipReason::CutShort)?;
-    let after = array[close + 1..].strip_prefix(b"\"").ok_or(SkipReason::CutShort)?;
+    let close = array
+        .iter()
+        .position(|b| *b == b']')
+        .ok_or(SkipReason::CutShort)?;
+    let after = array[close + 1..]
+        .strip_prefix(b"\"")
+        .ok_or(SkipReason::CutShort)?;
     let (length, scalars) = if let Some(cells) = serial::cells::<23>(scalars) {
-        let [id, mac, rssi, _, _, _, bandwidth, _, _, _, stbc, _, _, _, _, _, secondary, time, .., len, first] = cells;
+        let [
+            id,
+            mac,
+            rssi,
+            _,
+            _,
+            _,
+            bandwidth,
+            _,
+            _,
+            _,
+            stbc,
+            _,
+            _,
+            _,
+            _,
+            _,
+            secondary,
+            time,
+            ..,
+            len,
+            first,
+        ] = cells;
         let layout = serial::layout(secondary, bandwidth, stbc);
         (len, read(id, mac, rssi, time, first, layout)?)
     } else if let Some(cells) = serial::cells::<13>(scalars) {

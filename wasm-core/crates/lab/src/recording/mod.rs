@@ -64,7 +64,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { store_bytes: 256 << 20, line_bytes: 1 << 20 }
+        Self {
+            store_bytes: 256 << 20,
+            line_bytes: 1 << 20,
+        }
     }
 }
 
@@ -222,7 +225,7 @@ impl Decoder {
             }
         }
         match &mut self.state {
-            State::Refused(refusal) => Err(refusal.clone()),
+            State::Refused(refusal) => Err(*refusal),
             State::Reading(reader) if !bytes.is_empty() && !self.sink.is_full() => {
                 reader.push(bytes, &mut self.sink);
                 Ok(())
@@ -262,7 +265,9 @@ impl Decoder {
 
     /// Chooses the reader by the bytes held so far, if that has not happened.
     fn detect(&mut self) {
-        let State::Detecting(head) = &mut self.state else { return };
+        let State::Detecting(head) = &mut self.state else {
+            return;
+        };
         let head = core::mem::take(head);
         self.state = match detect::detect(&head, self.line_bytes) {
             Ok(mut found) => {

@@ -50,7 +50,11 @@ const ARRIVALS_A_PIECE: usize = 1 << 18;
 
 impl Family {
     fn arrive(&mut self, part: usize) {
-        if self.arrivals.last().is_none_or(|piece| piece.len() == ARRIVALS_A_PIECE) {
+        if self
+            .arrivals
+            .last()
+            .is_none_or(|piece| piece.len() == ARRIVALS_A_PIECE)
+        {
             self.arrivals.push(Vec::new());
         }
         if let Some(piece) = self.arrivals.last_mut() {
@@ -120,11 +124,22 @@ impl Sink {
 
     /// Takes a further antenna pair of the frame that came last: it gets a stream of its own and
     /// is not counted again.
-    pub fn further_chain(&mut self, meta: FrameMeta<'_>, values: CsiValues<'_>, position: Position) {
+    pub fn further_chain(
+        &mut self,
+        meta: FrameMeta<'_>,
+        values: CsiValues<'_>,
+        position: Position,
+    ) {
         self.store(&meta, values, position, false);
     }
 
-    fn store(&mut self, meta: &FrameMeta<'_>, values: CsiValues<'_>, position: Position, counted: bool) {
+    fn store(
+        &mut self,
+        meta: &FrameMeta<'_>,
+        values: CsiValues<'_>,
+        position: Position,
+        counted: bool,
+    ) {
         if self.full {
             return;
         }
@@ -134,9 +149,10 @@ impl Sink {
             _ if count > MAX_VALUES => Some(SkipReason::TooManyValues),
             CsiValues::Iq8(_) | CsiValues::Iq16(_) if count % 2 == 1 => Some(SkipReason::OddCount),
             CsiValues::IqF32(v) if v.len() % 2 == 1 => Some(SkipReason::OddCount),
-            CsiValues::IqF32(v) | CsiValues::Amplitude(v) | CsiValues::FeatureState(v) => {
-                v.iter().any(|x| !x.is_finite()).then_some(SkipReason::NotFinite)
-            }
+            CsiValues::IqF32(v) | CsiValues::Amplitude(v) | CsiValues::FeatureState(v) => v
+                .iter()
+                .any(|x| !x.is_finite())
+                .then_some(SkipReason::NotFinite),
             _ => None,
         };
         if let Some(reason) = reason {
@@ -174,7 +190,11 @@ impl Sink {
             return;
         }
         *self.tally.skipped.entry(reason.code()).or_default() += 1;
-        let first = self.tally.skipped_first.entry(reason.code()).or_insert((reason, Vec::new()));
+        let first = self
+            .tally
+            .skipped_first
+            .entry(reason.code())
+            .or_insert((reason, Vec::new()));
         if first.1.len() < MAX_POSITIONS {
             first.1.push(position);
         }
@@ -238,7 +258,11 @@ impl Sink {
             layout: LayoutKey::new(&meta.layout, values.pairs()),
             value_type: ValueType::of(values),
         };
-        if self.parts.get(self.last_part).is_some_and(|(last, _)| *last == key) {
+        if self
+            .parts
+            .get(self.last_part)
+            .is_some_and(|(last, _)| *last == key)
+        {
             return Some(self.last_part);
         }
         let part = match self.part_of.get(&key) {
@@ -256,8 +280,15 @@ impl Sink {
 
     /// The repaired time: one clock for the file, but one a node for the nodes' own clocks.
     fn time(&mut self, meta: &FrameMeta<'_>) -> i64 {
-        let own_clock = matches!((meta.time, meta.sender), (FrameTime::Micros(_), Sender::Node(_)));
-        let owner = if own_clock { meta.sender } else { Sender::Unknown };
+        let own_clock = matches!(
+            (meta.time, meta.sender),
+            (FrameTime::Micros(_), Sender::Node(_))
+        );
+        let owner = if own_clock {
+            meta.sender
+        } else {
+            Sender::Unknown
+        };
         self.clocks.entry(owner).or_default().advance(meta.time)
     }
 
@@ -270,13 +301,19 @@ impl Sink {
             end -= 1;
         }
         let label = &label[..end];
-        if self.labels.get(usize::from(self.last_label)).is_some_and(|last| last == label) {
+        if self
+            .labels
+            .get(usize::from(self.last_label))
+            .is_some_and(|last| last == label)
+        {
             return self.last_label;
         }
         let known = self.label_of.get(label).copied();
         self.last_label = known.unwrap_or_else(|| {
             if self.labels.len() == MAX_LABELS {
-                self.note(format!("More than {MAX_LABELS} different labels: the others are left out."));
+                self.note(format!(
+                    "More than {MAX_LABELS} different labels: the others are left out."
+                ));
                 return NO_LABEL;
             }
             let number = self.labels.len() as u16;
@@ -298,17 +335,24 @@ impl Sink {
             self.tally.clock_reordered += clock.reordered;
         }
         let label_names = Arc::new(core::mem::take(&mut self.labels));
-        let parts: Vec<(PartKey, Arc<Part>)> =
-            self.parts.into_iter().map(|(key, part)| (key, Arc::new(part))).collect();
+        let parts: Vec<(PartKey, Arc<Part>)> = self
+            .parts
+            .into_iter()
+            .map(|(key, part)| (key, Arc::new(part)))
+            .collect();
         let mut families: Vec<_> = self.families.into_iter().collect();
         families.sort_unstable_by_key(|(who, _)| *who);
         let mut streams = Vec::new();
         for (who, family) in &families {
             let mine = |key: &PartKey| (key.sender, key.chain) == *who;
             let mut makers: Vec<StreamMaker> = Vec::new();
-            for (number, (key, part)) in parts.iter().enumerate().filter(|(_, (key, _))| mine(key)) {
+            for (number, (key, part)) in parts.iter().enumerate().filter(|(_, (key, _))| mine(key))
+            {
                 let kind = key.value_type.kind();
-                match makers.iter_mut().find(|m| m.key == key.layout && m.kind == kind) {
+                match makers
+                    .iter_mut()
+                    .find(|m| m.key == key.layout && m.kind == kind)
+                {
                     Some(maker) => maker.parts.push((number, part.clone())),
                     None => makers.push(StreamMaker {
                         key: key.layout,
@@ -317,7 +361,10 @@ impl Sink {
                     }),
                 }
             }
-            let made: Vec<Stream> = makers.iter().map(|m| m.stream(who, family, &label_names)).collect();
+            let made: Vec<Stream> = makers
+                .iter()
+                .map(|m| m.stream(who, family, &label_names))
+                .collect();
             streams.extend(combine(&makers, &made, who, family, &label_names));
             streams.extend(made);
         }
@@ -325,29 +372,45 @@ impl Sink {
             stream.assumed_rate_hz = self.assumed_rate_hz;
             let frozen = stream.len() > 1 && stream.span_s() == Some(0.0);
             stream.has_clock &= !frozen;
-            if frozen {
-                let note = "All frames carry the same time, so times are made from a rate.";
+            let note = "All frames carry the same time, so times are made from a rate.";
+            if frozen && !self.tally.notes.iter().any(|known| known == note) {
                 self.tally.notes.push(note.to_owned());
             }
         }
         // CSI before features, most frames first; a combined stream before an equal one.
         streams.sort_by_key(|s: &Stream| {
-            (s.kind == StreamKind::FeatureState, core::cmp::Reverse((s.len(), s.combined)))
+            (
+                s.kind == StreamKind::FeatureState,
+                core::cmp::Reverse((s.len(), s.combined)),
+            )
         });
         rename_twins(&mut streams);
-        let Some(main) = streams.first() else { return Err(Refusal::Empty) };
+        let Some(main) = streams.first() else {
+            return Err(Refusal::Empty);
+        };
         let report = doctor::examine(self.tally, main, &streams, bytes);
-        Ok(Recording { name, report, streams, default_stream: 0 })
+        Ok(Recording {
+            name,
+            report,
+            streams,
+            default_stream: 0,
+        })
     }
 
     fn refusal(&self) -> Refusal {
         let skipped = self.skipped_total();
-        let only_other = skipped == self.tally.skipped.get(SkipReason::OtherLine.code()).copied().unwrap_or(0);
+        let only_other = skipped
+            == self
+                .tally
+                .skipped
+                .get(SkipReason::OtherLine.code())
+                .copied()
+                .unwrap_or(0);
         match self.tally.first_skip {
             _ if self.header_seen && only_other => Refusal::HeaderOnly,
-            _ if only_other && !self.tally.packets.is_empty() => {
-                Refusal::NoCsiPackets { packets: self.tally.packets.values().sum() }
-            }
+            _ if only_other && !self.tally.packets.is_empty() => Refusal::NoCsiPackets {
+                packets: self.tally.packets.values().sum(),
+            },
             _ if only_other => Refusal::NoCsi { lines: self.lines },
             Some(_) => {
                 // The first place whose reason is about CSI.
@@ -357,8 +420,13 @@ impl Sink {
                 let first = firsts.min_by_key(|(_, at)| match at {
                     Position::Line(at) | Position::Byte(at) => *at,
                 });
-                let (reason, position) = first.unwrap_or((SkipReason::OtherLine, Position::Byte(0)));
-                Refusal::NothingUsable { skipped, reason, position }
+                let (reason, position) =
+                    first.unwrap_or((SkipReason::OtherLine, Position::Byte(0)));
+                Refusal::NothingUsable {
+                    skipped,
+                    reason,
+                    position,
+                }
             }
             None => Refusal::NoCsi { lines: self.lines },
         }
@@ -379,7 +447,10 @@ impl StreamMaker {
         let mut sum = Evidence::default();
         for (_, part) in &self.parts {
             sum.alive.resize(part.evidence.alive.len(), 0);
-            sum.alive.iter_mut().zip(&part.evidence.alive).for_each(|(a, b)| *a += b);
+            sum.alive
+                .iter_mut()
+                .zip(&part.evidence.alive)
+                .for_each(|(a, b)| *a += b);
             sum.frames += part.evidence.frames;
             sum.garbage |= part.evidence.garbage;
         }
@@ -394,7 +465,16 @@ impl StreamMaker {
             StreamKind::FeatureState => "feature state".to_owned(),
         };
         let values = self.parts.first().map_or(0, |(_, part)| part.width);
-        view(&self.parts, who, &what, self.kind, map, values, family, labels)
+        view(
+            &self.parts,
+            who,
+            &what,
+            self.kind,
+            map,
+            values,
+            family,
+            labels,
+        )
     }
 }
 
@@ -418,18 +498,36 @@ fn combine(
         if taken[first] || !alike(first) {
             continue;
         }
-        let group: Vec<usize> = (first..makers.len()).filter(|&m| !taken[m] && alike(m)).collect();
+        let group: Vec<usize> = (first..makers.len())
+            .filter(|&m| !taken[m] && alike(m))
+            .collect();
         group.iter().for_each(|&m| taken[m] = true);
         if group.len() < 2 {
             continue;
         }
-        let parts: Vec<_> = group.iter().flat_map(|&m| makers[m].parts.iter().cloned()).collect();
+        let parts: Vec<_> = group
+            .iter()
+            .flat_map(|&m| makers[m].parts.iter().cloned())
+            .collect();
         // The map of the layout with most frames, garbage if any frame has some.
-        let widest = group.iter().copied().max_by_key(|&m| made[m].len()).unwrap_or(first);
+        let widest = group
+            .iter()
+            .copied()
+            .max_by_key(|&m| made[m].len())
+            .unwrap_or(first);
         let garbage = group.iter().any(|&m| makers[m].evidence().garbage);
         let map = made[widest].map.first_64(garbage);
         let what = "64 subcarriers (LLTF of every frame)";
-        let mut stream = view(&parts, who, what, StreamKind::Iq, map, LLTF_VALUES, family, labels);
+        let mut stream = view(
+            &parts,
+            who,
+            what,
+            StreamKind::Iq,
+            map,
+            LLTF_VALUES,
+            family,
+            labels,
+        );
         stream.combined = true;
         streams.push(stream);
     }
@@ -463,8 +561,13 @@ fn view(
         order
     });
     let sender = who.0.to_string();
-    let chain = who.1.map_or_else(String::new, |c| format!("rx {} tx {}", c.rx, c.tx));
-    let name: Vec<&str> = [&*sender, &*chain, what].into_iter().filter(|s| !s.is_empty()).collect();
+    let chain = who
+        .1
+        .map_or_else(String::new, |c| format!("rx {} tx {}", c.rx, c.tx));
+    let name: Vec<&str> = [&*sender, &*chain, what]
+        .into_iter()
+        .filter(|s| !s.is_empty())
+        .collect();
     let mut stream = Stream {
         name: name.join(", "),
         kind,
@@ -478,7 +581,11 @@ fn view(
         order,
         label_names: label_names.clone(),
     };
-    stream.start_micros = if family.clocked { stream.time_micros(0) } else { 0 };
+    stream.start_micros = if family.clocked {
+        stream.time_micros(0)
+    } else {
+        0
+    };
     stream
 }
 

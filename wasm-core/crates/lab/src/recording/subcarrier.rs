@@ -78,7 +78,12 @@ impl LayoutKey {
             _ => None,
         };
         let secondary = layout.secondary.filter(|_| espressif);
-        Self { rule: layout.rule, secondary, wide, pairs: pairs as u32 }
+        Self {
+            rule: layout.rule,
+            secondary,
+            wide,
+            pairs: pairs as u32,
+        }
     }
 
     /// Whether the first 64 pairs of `self` and `other` are the same training field, told the
@@ -263,7 +268,13 @@ struct Block {
 
 impl Block {
     const fn new(field: Field, pairs: usize, tones: Tones) -> Self {
-        Self { field, pairs, tones, fixed: None, first: -((pairs / 2) as i16) }
+        Self {
+            field,
+            pairs,
+            tones,
+            fixed: None,
+            first: -((pairs / 2) as i16),
+        }
     }
 
     fn index(&self, position: usize, order: Order) -> i16 {
@@ -289,7 +300,9 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Whether the pair is zero in all but one frame in 200.
     fn null(&self, pair: usize) -> bool {
-        self.alive.get(pair).is_some_and(|&alive| alive <= self.frames / 200)
+        self.alive
+            .get(pair)
+            .is_some_and(|&alive| alive <= self.frames / 200)
     }
 
     /// Whether all of `nulls` stay zero and most of `live` do not, `offset` pairs in; the pairs
@@ -301,8 +314,16 @@ impl Evidence {
         live: impl IntoIterator<Item = usize>,
     ) -> bool {
         let counts = |p: &usize| !(self.garbage && *p < 2);
-        let all_null = nulls.into_iter().map(|p| p + offset).filter(counts).all(|p| self.null(p));
-        let live: Vec<usize> = live.into_iter().map(|p| p + offset).filter(counts).collect();
+        let all_null = nulls
+            .into_iter()
+            .map(|p| p + offset)
+            .filter(counts)
+            .all(|p| self.null(p));
+        let live: Vec<usize> = live
+            .into_iter()
+            .map(|p| p + offset)
+            .filter(counts)
+            .collect();
         let dead = live.iter().filter(|&&p| self.null(p)).count();
         self.frames > 0 && all_null && dead * 4 <= live.len()
     }
@@ -311,7 +332,11 @@ impl Evidence {
     fn order_of_64(&self, offset: usize) -> Option<Order> {
         if self.shows(offset, (29..=35).chain([0]), (2..=26).chain(38..=62)) {
             Some(Order::Fft)
-        } else if self.shows(offset, (2..=3).chain([32]).chain(61..=63), (8..=31).chain(33..=56)) {
+        } else if self.shows(
+            offset,
+            (2..=3).chain([32]).chain(61..=63),
+            (8..=31).chain(33..=56),
+        ) {
             Some(Order::Centred)
         } else {
             None
@@ -324,10 +349,14 @@ impl SubcarrierMap {
     pub(super) fn decide(key: &LayoutKey, evidence: &Evidence) -> Self {
         let pairs = key.pairs as usize;
         let (blocks, order, decided_by) = match key.rule {
-            SubcarrierRule::Features => (vec![unordered(pairs)], Order::Features, DecidedBy::Metadata),
-            SubcarrierRule::Unordered => {
-                (vec![unordered(pairs)], Order::AmplitudeOnly, DecidedBy::Unknown)
+            SubcarrierRule::Features => {
+                (vec![unordered(pairs)], Order::Features, DecidedBy::Metadata)
             }
+            SubcarrierRule::Unordered => (
+                vec![unordered(pairs)],
+                Order::AmplitudeOnly,
+                DecidedBy::Unknown,
+            ),
             SubcarrierRule::Listed(indices) => return Self::listed(indices, pairs),
             SubcarrierRule::First56 => {
                 let indices = (0..pairs as i16).map(|p| if p < 32 { p } else { p - 64 });
@@ -352,7 +381,11 @@ impl SubcarrierMap {
                     512 => Tones::Vht160,
                     _ => Tones::All,
                 };
-                (vec![Block::new(Field::None, pairs, tones)], Order::Fft, DecidedBy::Metadata)
+                (
+                    vec![Block::new(Field::None, pairs, tones)],
+                    Order::Fft,
+                    DecidedBy::Metadata,
+                )
             }
             SubcarrierRule::Espressif => espressif(key, evidence),
         };
@@ -360,11 +393,19 @@ impl SubcarrierMap {
     }
 
     fn listed(indices: &[i16], pairs: usize) -> Self {
-        let tones = if indices.iter().any(|k| k.unsigned_abs() > 28) { Tones::Ht40 } else { Tones::Ht20 };
+        let tones = if indices.iter().any(|k| k.unsigned_abs() > 28) {
+            Tones::Ht40
+        } else {
+            Tones::Ht20
+        };
         let subcarriers = (0..pairs).map(|p| {
             let index = indices.get(p).copied();
             let role = index.map_or(Role::Data, |k| tones.role(k));
-            Subcarrier { field: Field::HtLtf, index, role }
+            Subcarrier {
+                field: Field::HtLtf,
+                index,
+                role,
+            }
         });
         Self {
             order: Order::Listed,
@@ -381,14 +422,27 @@ impl SubcarrierMap {
             (0..block.pairs).map(move |p| {
                 let index = ordered.then(|| block.index(p, order));
                 let role = index.map_or(Role::Data, |k| block.tones.role(k));
-                Subcarrier { field: block.field, index, role }
+                Subcarrier {
+                    field: block.field,
+                    index,
+                    role,
+                }
             })
         });
         let mut subcarriers: Vec<Subcarrier> = subcarriers.collect();
         if garbage {
-            subcarriers.iter_mut().take(2).for_each(|s| s.role = Role::Garbage);
+            subcarriers
+                .iter_mut()
+                .take(2)
+                .for_each(|s| s.role = Role::Garbage);
         }
-        Self { order, decided_by, subcarriers, blocks, garbage }
+        Self {
+            order,
+            decided_by,
+            subcarriers,
+            blocks,
+            garbage,
+        }
     }
 
     /// Returns the same pairs in another order: what a user says when the file does not tell.
@@ -412,7 +466,9 @@ impl SubcarrierMap {
 
     /// Whether the first block is a legacy training field of 64 pairs.
     pub(super) fn starts_with_lltf(&self) -> bool {
-        self.blocks.first().is_some_and(|b| b.field == Field::Lltf && b.pairs == 64)
+        self.blocks
+            .first()
+            .is_some_and(|b| b.field == Field::Lltf && b.pairs == 64)
     }
 
     /// Returns the training fields, in the order of the blocks.
@@ -427,14 +483,21 @@ impl SubcarrierMap {
     pub fn useful(&self) -> Vec<u16> {
         let field = [Field::HtLtf, Field::Lltf, Field::None].into_iter();
         let mut field = field.filter(|f| self.subcarriers.iter().any(|s| s.field == *f));
-        field.next().map_or_else(Vec::new, |field| self.useful_of(field))
+        field
+            .next()
+            .map_or_else(Vec::new, |field| self.useful_of(field))
     }
 
     /// Returns the useful pair positions of one training field, ascending in frequency.
     pub fn useful_of(&self, field: Field) -> Vec<u16> {
-        let of_field = self.subcarriers.iter().enumerate().filter(|(_, s)| s.field == field);
+        let of_field = self
+            .subcarriers
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.field == field);
         let useful = of_field.filter(|(_, s)| matches!(s.role, Role::Data | Role::Pilot));
-        let mut useful: Vec<(Option<i16>, u16)> = useful.map(|(p, s)| (s.index, p as u16)).collect();
+        let mut useful: Vec<(Option<i16>, u16)> =
+            useful.map(|(p, s)| (s.index, p as u16)).collect();
         useful.sort_unstable();
         useful.into_iter().map(|(_, p)| p).collect()
     }
@@ -450,7 +513,10 @@ fn espressif(key: &LayoutKey, evidence: &Evidence) -> (Vec<Block>, Order, Decide
     let lltf = Block::new(Lltf, 64, Tones::Legacy);
     let ht20 = Block::new(HtLtf, 64, Tones::Ht20);
     let ht40 = Block::new(HtLtf, 128, Tones::Ht40);
-    let wide_fft = Block { fixed: Some(Order::Fft), ..ht40 };
+    let wide_fft = Block {
+        fixed: Some(Order::Fft),
+        ..ht40
+    };
     let (order, decided_by) = match (key.secondary, evidence.order_of_64(0)) {
         (Some(Secondary::None), _) => (Order::Fft, DecidedBy::Metadata),
         (Some(_), _) => (Order::Centred, DecidedBy::Metadata),
@@ -459,52 +525,113 @@ fn espressif(key: &LayoutKey, evidence: &Evidence) -> (Vec<Block>, Order, Decide
     };
     let cut = |field, pairs: usize| {
         // The block lacks its top (secondary below) or its bottom (above).
-        let first = if key.secondary == Some(Secondary::Above) { 32 - pairs as i16 } else { -32 };
-        Block { first, fixed: Some(Order::Centred), ..Block::new(field, pairs, Tones::Ht20) }
+        let first = if key.secondary == Some(Secondary::Above) {
+            32 - pairs as i16
+        } else {
+            -32
+        };
+        Block {
+            first,
+            fixed: Some(Order::Centred),
+            ..Block::new(field, pairs, Tones::Ht20)
+        }
     };
     let blocks = match key.pairs {
         64 => {
             // HT tones 27 and 28 are alive: an HT-LTF alone.
-            let edges = if order == Order::Fft { [27, 28, 36, 37] } else { [4, 5, 59, 60] };
+            let edges = if order == Order::Fft {
+                [27, 28, 36, 37]
+            } else {
+                [4, 5, 59, 60]
+            };
             let ht = key.secondary.is_none() && evidence.shows(0, [], edges);
-            vec![if ht && decided_by == DecidedBy::NullPattern { ht20 } else { lltf }]
+            vec![if ht && decided_by == DecidedBy::NullPattern {
+                ht20
+            } else {
+                lltf
+            }]
         }
         128 => {
-            let centre = evidence.shows(0, (2..=4).chain([64]).chain(124..=127), (8..=60).chain(68..=120));
+            let centre = evidence.shows(
+                0,
+                (2..=4).chain([64]).chain(124..=127),
+                (8..=60).chain(68..=120),
+            );
             if centre && key.secondary.is_none() {
                 return (vec![ht40], Order::Centred, DecidedBy::NullPattern);
             }
             let two = evidence.order_of_64(64).is_some();
-            if key.wide == Some(true) && !two { vec![ht40] } else { vec![lltf, ht20] }
+            if key.wide == Some(true) && !two {
+                vec![ht40]
+            } else {
+                vec![lltf, ht20]
+            }
         }
         192 => {
-            let three = [0, 64, 128].iter().all(|&at| evidence.order_of_64(at) == Some(Order::Fft));
+            let three = [0, 64, 128]
+                .iter()
+                .all(|&at| evidence.order_of_64(at) == Some(Order::Fft));
             let wide = evidence.shows(64, 61..=67, (4..=56).chain(72..=124));
             match key.wide {
                 Some(true) => vec![lltf, wide_fft],
                 None if wide && !three => vec![lltf, wide_fft],
-                _ => vec![lltf, ht20, Block { field: StbcHtLtf, ..ht20 }],
+                _ => vec![
+                    lltf,
+                    ht20,
+                    Block {
+                        field: StbcHtLtf,
+                        ..ht20
+                    },
+                ],
             }
         }
         188 => vec![lltf, cut(HtLtf, 62), cut(StbcHtLtf, 62)],
         190 => vec![lltf, cut(HtLtf, 63), cut(StbcHtLtf, 63)],
         306 => {
-            let ht = Block { fixed: Some(Order::Fft), ..Block::new(HtLtf, 121, Tones::Ht40) };
-            vec![lltf, ht, Block { field: StbcHtLtf, ..ht }]
+            let ht = Block {
+                fixed: Some(Order::Fft),
+                ..Block::new(HtLtf, 121, Tones::Ht40)
+            };
+            vec![
+                lltf,
+                ht,
+                Block {
+                    field: StbcHtLtf,
+                    ..ht
+                },
+            ]
         }
         53 => vec![Block::new(Lltf, 53, Tones::Legacy)],
         57 => vec![Block::new(HtLtf, 57, Tones::Ht20)],
         114 => {
             let ht = Block::new(HtLtf, 57, Tones::Ht20);
-            vec![ht, Block { field: StbcHtLtf, ..ht }]
+            vec![
+                ht,
+                Block {
+                    field: StbcHtLtf,
+                    ..ht
+                },
+            ]
         }
         117 => vec![Block::new(HtLtf, 117, Tones::Ht40)],
         234 => {
             let ht = Block::new(HtLtf, 117, Tones::Ht40);
-            vec![ht, Block { field: StbcHtLtf, ..ht }]
+            vec![
+                ht,
+                Block {
+                    field: StbcHtLtf,
+                    ..ht
+                },
+            ]
         }
         245 => vec![Block::new(HtLtf, 245, Tones::Wide242)],
-        pairs => return (vec![unordered(pairs as usize)], Order::AsStored, DecidedBy::Unknown),
+        pairs => {
+            return (
+                vec![unordered(pairs as usize)],
+                Order::AsStored,
+                DecidedBy::Unknown,
+            );
+        }
     };
     (blocks, order, decided_by)
 }
