@@ -16,8 +16,10 @@
 //! Nothing here opens a file, asks for the time or guesses a value that the file does not hold.
 
 mod adr018;
+mod assemble;
 mod atheros;
 mod binary;
+mod blocks;
 mod capture;
 mod carry;
 mod clock;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use csi_temporal::frame::{CsiFrame, CsiValues};
 
+use super::blocks::Evidence;
 use super::doctor::median_period_micros;
 use super::numbers;
-use super::subcarrier::{Evidence, SubcarrierMap};
+use super::subcarrier::SubcarrierMap;
 
 /// Bytes in a chunk of a column.
 const CHUNK_BYTES: usize = 1 << 20;
