@@ -5,7 +5,9 @@
 //! needs a document and is refused by a strict style policy), and a bitmap is one `putImageData`
 //! (the default draws each pixel as a rectangle).
 
-use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
+};
 use plotters_canvas::CanvasBackend;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{Clamped, JsCast, JsValue};
@@ -13,7 +15,9 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use csi_lab::colour::ColourMap;
 use csi_lab::figure::palette::{self, Token};
-use csi_lab::figure::{self, AxesSpec, BarsSpec, ColourBarSpec, FigureError, LineSpec, Look, Marker, Series};
+use csi_lab::figure::{
+    self, AxesSpec, BarsSpec, ColourBarSpec, FigureError, LineSpec, Look, Marker, Series,
+};
 
 use crate::dto::{doubles, flag, floats, get, list, number, object, optional_number, text};
 use crate::error::{Result, bad_argument, thrown};
@@ -76,14 +80,21 @@ fn colour(object: &JsValue) -> Result<Token> {
 
 /// Draws lines, bands and dots over common axes.
 #[wasm_bindgen(js_name = drawLines)]
-pub fn draw_lines(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &LineSpecJs) -> Result<PlotAreaJs> {
+pub fn draw_lines(
+    canvas: HtmlCanvasElement,
+    ratio: f64,
+    dark: bool,
+    spec: &LineSpecJs,
+) -> Result<PlotAreaJs> {
     let series = list(spec, "series").into_iter().map(|series| {
         let series = &series;
         Ok(Series {
             name: text(series, "name")?,
             colour: colour(series)?,
-            x: doubles(series, "x").ok_or_else(|| bad_argument("x of a series is no Float64Array"))?,
-            y: floats(series, "y").ok_or_else(|| bad_argument("y of a series is no Float32Array"))?,
+            x: doubles(series, "x")
+                .ok_or_else(|| bad_argument("x of a series is no Float64Array"))?,
+            y: floats(series, "y")
+                .ok_or_else(|| bad_argument("y of a series is no Float32Array"))?,
             y_max: floats(series, "yMax"),
             dots: flag(series, "dots"),
         })
@@ -107,28 +118,52 @@ pub fn draw_lines(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &Line
         series: series.collect::<Result<_>>()?,
         markers: markers.collect::<Result<_>>()?,
     };
-    drawn(figure::draw_lines(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
+    drawn(figure::draw_lines(
+        Canvas::new(canvas)?,
+        Look { ratio, dark },
+        &spec,
+    ))
 }
 
 /// Draws bars or a histogram.
 #[wasm_bindgen(js_name = drawBars)]
-pub fn draw_bars(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &BarsSpecJs) -> Result<PlotAreaJs> {
+pub fn draw_bars(
+    canvas: HtmlCanvasElement,
+    ratio: f64,
+    dark: bool,
+    spec: &BarsSpecJs,
+) -> Result<PlotAreaJs> {
     let spec = BarsSpec {
         x_label: text(spec, "xLabel")?,
         y_label: text(spec, "yLabel")?,
-        labels: list(spec, "labels").iter().map(|label| label.as_string().unwrap_or_default()).collect(),
+        labels: list(spec, "labels")
+            .iter()
+            .map(|label| label.as_string().unwrap_or_default())
+            .collect(),
         edges: doubles(spec, "edges").unwrap_or_default(),
         values: floats(spec, "values").ok_or_else(|| bad_argument("values is no Float32Array"))?,
         colour: colour(spec)?,
         y_log: flag(spec, "yLog"),
     };
-    drawn(figure::draw_bars(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
+    drawn(figure::draw_bars(
+        Canvas::new(canvas)?,
+        Look { ratio, dark },
+        &spec,
+    ))
 }
 
 /// Draws the frame, ticks and labels of a raster, and says where the raster belongs.
 #[wasm_bindgen(js_name = drawAxes)]
-pub fn draw_axes(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &AxesSpecJs) -> Result<PlotAreaJs> {
-    let ticks = list(spec, "yTicksAt").iter().filter_map(JsValue::as_f64).collect();
+pub fn draw_axes(
+    canvas: HtmlCanvasElement,
+    ratio: f64,
+    dark: bool,
+    spec: &AxesSpecJs,
+) -> Result<PlotAreaJs> {
+    let ticks = list(spec, "yTicksAt")
+        .iter()
+        .filter_map(JsValue::as_f64)
+        .collect();
     let spec = AxesSpec {
         x_label: text(spec, "xLabel")?,
         y_label: text(spec, "yLabel")?,
@@ -137,14 +172,24 @@ pub fn draw_axes(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &AxesS
         y_ticks_at: ticks,
         y_reversed: flag(spec, "yReversed"),
     };
-    drawn(figure::draw_axes(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
+    drawn(figure::draw_axes(
+        Canvas::new(canvas)?,
+        Look { ratio, dark },
+        &spec,
+    ))
 }
 
 /// Draws the bar that says what a raster's colours mean.
 #[wasm_bindgen(js_name = colorBar)]
-pub fn color_bar(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &ColorBarSpecJs) -> Result<PlotAreaJs> {
+pub fn color_bar(
+    canvas: HtmlCanvasElement,
+    ratio: f64,
+    dark: bool,
+    spec: &ColorBarSpecJs,
+) -> Result<PlotAreaJs> {
     let map = text(spec, "map")?;
-    let map = ColourMap::by_name(&map).ok_or_else(|| bad_argument(format_args!("no colour map is called {map}")))?;
+    let map = ColourMap::by_name(&map)
+        .ok_or_else(|| bad_argument(format_args!("no colour map is called {map}")))?;
     let spec = ColourBarSpec {
         map,
         min: number(spec, "min")?,
@@ -152,7 +197,11 @@ pub fn color_bar(canvas: HtmlCanvasElement, ratio: f64, dark: bool, spec: &Color
         label: text(spec, "label")?,
         log: flag(spec, "log"),
     };
-    drawn(figure::draw_colour_bar(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
+    drawn(figure::draw_colour_bar(
+        Canvas::new(canvas)?,
+        Look { ratio, dark },
+        &spec,
+    ))
 }
 
 fn drawn(area: core::result::Result<figure::PlotArea, FigureError>) -> Result<PlotAreaJs> {
@@ -183,7 +232,8 @@ impl Canvas {
     }
 }
 
-type Drawn<T> = core::result::Result<T, DrawingErrorKind<<CanvasBackend as DrawingBackend>::ErrorType>>;
+type Drawn<T> =
+    core::result::Result<T, DrawingErrorKind<<CanvasBackend as DrawingBackend>::ErrorType>>;
 
 impl DrawingBackend for Canvas {
     type ErrorType = <CanvasBackend as DrawingBackend>::ErrorType;
@@ -204,7 +254,12 @@ impl DrawingBackend for Canvas {
         self.inner.draw_pixel(point, color)
     }
 
-    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn<()> {
+    fn draw_line<S: BackendStyle>(
+        &mut self,
+        from: BackendCoord,
+        to: BackendCoord,
+        style: &S,
+    ) -> Drawn<()> {
         self.inner.draw_line(from, to, style)
     }
 
@@ -218,34 +273,72 @@ impl DrawingBackend for Canvas {
         self.inner.draw_rect(upper_left, bottom_right, style, fill)
     }
 
-    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn<()> {
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn<()> {
         self.inner.draw_path(path, style)
     }
 
-    fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Drawn<()> {
+    fn draw_circle<S: BackendStyle>(
+        &mut self,
+        center: BackendCoord,
+        radius: u32,
+        style: &S,
+        fill: bool,
+    ) -> Drawn<()> {
         self.inner.draw_circle(center, radius, style, fill)
     }
 
-    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn<()> {
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn<()> {
         self.inner.fill_polygon(path, style)
     }
 
-    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Drawn<()> {
+    fn draw_text<S: BackendTextStyle>(
+        &mut self,
+        text: &str,
+        style: &S,
+        at: BackendCoord,
+    ) -> Drawn<()> {
         self.inner.draw_text(text, style, at)
     }
 
     fn estimate_text_size<S: BackendTextStyle>(&self, text: &str, style: &S) -> Drawn<(u32, u32)> {
         let (style_name, size) = (style.style(), style.size());
-        self.context.set_font(&format!("{} {size}px {}", style_name.as_str(), style.family().as_str()));
-        let width = self.context.measure_text(text).map_or(0.0, |metrics| metrics.width());
+        self.context.set_font(&format!(
+            "{} {size}px {}",
+            style_name.as_str(),
+            style.family().as_str()
+        ));
+        let width = self
+            .context
+            .measure_text(text)
+            .map_or(0.0, |metrics| metrics.width());
         Ok((width.ceil() as u32, size.ceil() as u32))
     }
 
-    fn blit_bitmap(&mut self, at: BackendCoord, (width, height): (u32, u32), rgb: &[u8]) -> Drawn<()> {
-        let rgba: Vec<u8> = rgb.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+    fn blit_bitmap(
+        &mut self,
+        at: BackendCoord,
+        (width, height): (u32, u32),
+        rgb: &[u8],
+    ) -> Drawn<()> {
+        let rgba: Vec<u8> = rgb
+            .chunks_exact(3)
+            .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255])
+            .collect();
         // A canvas that refuses an image of these sizes shows none; the figure around it stands.
-        if let Ok(image) = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height) {
-            let _ = self.context.put_image_data(&image, f64::from(at.0), f64::from(at.1));
+        if let Ok(image) =
+            ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height)
+        {
+            let _ = self
+                .context
+                .put_image_data(&image, f64::from(at.0), f64::from(at.1));
         }
         Ok(())
     }

@@ -20,7 +20,9 @@ pub fn get(object: &JsValue, name: &str) -> JsValue {
 
 /// A text property.
 pub fn text(object: &JsValue, name: &str) -> Result<String> {
-    get(object, name).as_string().ok_or_else(|| bad_argument(format_args!("{name} is no text")))
+    get(object, name)
+        .as_string()
+        .ok_or_else(|| bad_argument(format_args!("{name} is no text")))
 }
 
 /// A number property.
@@ -40,17 +42,26 @@ pub fn flag(object: &JsValue, name: &str) -> bool {
 
 /// A `Float64Array` property that may be absent.
 pub fn doubles(object: &JsValue, name: &str) -> Option<Vec<f64>> {
-    get(object, name).dyn_into::<Float64Array>().ok().map(|array| array.to_vec())
+    get(object, name)
+        .dyn_into::<Float64Array>()
+        .ok()
+        .map(|array| array.to_vec())
 }
 
 /// A `Float32Array` property that may be absent.
 pub fn floats(object: &JsValue, name: &str) -> Option<Vec<f32>> {
-    get(object, name).dyn_into::<Float32Array>().ok().map(|array| array.to_vec())
+    get(object, name)
+        .dyn_into::<Float32Array>()
+        .ok()
+        .map(|array| array.to_vec())
 }
 
 /// The entries of an array property; none where it is absent.
 pub fn list(object: &JsValue, name: &str) -> Vec<JsValue> {
-    get(object, name).dyn_into::<Array>().map(|array| array.to_vec()).unwrap_or_default()
+    get(object, name)
+        .dyn_into::<Array>()
+        .map(|array| array.to_vec())
+        .unwrap_or_default()
 }
 
 /// A whole number property from 0 up.
@@ -59,7 +70,9 @@ pub fn index(object: &JsValue, name: &str) -> Result<usize> {
     if value >= 0.0 && value.fract() == 0.0 {
         Ok(value as usize)
     } else {
-        Err(bad_argument(format_args!("{name} is {value}, not a whole number from 0 up")))
+        Err(bad_argument(format_args!(
+            "{name} is {value}, not a whole number from 0 up"
+        )))
     }
 }
 
@@ -75,7 +88,9 @@ pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
 
 /// Any small value as plain objects, arrays, numbers and `null`.
 pub fn to_js(value: &(impl Serialize + ?Sized)) -> Result<JsValue> {
-    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(bad_argument)
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(bad_argument)
 }
 
 /// A plain object as a Rust value.
@@ -96,7 +111,10 @@ pub fn double_array(values: &[f64]) -> JsValue {
 /// A `Raster`.
 pub fn raster(raster: &Raster) -> JsValue {
     object([
-        ("rgba", Uint8ClampedArray::from(raster.rgba.as_slice()).into()),
+        (
+            "rgba",
+            Uint8ClampedArray::from(raster.rgba.as_slice()).into(),
+        ),
         ("width", raster.width.into()),
         ("height", raster.height.into()),
         ("min", raster.min.into()),
@@ -107,7 +125,11 @@ pub fn raster(raster: &Raster) -> JsValue {
 
 /// A `ThinSeries`.
 pub fn series(series: &Thinned) -> JsValue {
-    object([("x", double_array(&series.x)), ("min", float_array(&series.min)), ("max", float_array(&series.max))])
+    object([
+        ("x", double_array(&series.x)),
+        ("min", float_array(&series.min)),
+        ("max", float_array(&series.max)),
+    ])
 }
 
 /// What TypeScript is told about the worker's results.

@@ -6,11 +6,15 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use csi_lab::blob_view::{parse_dtype, parse_seed};
 use csi_lab::recording::Order;
-use csi_lab::session::{AttentionAsk, LabError, ModelAsk, Quantity, Session, WaterfallAsk, WaterfallKind};
+use csi_lab::session::{
+    AttentionAsk, LabError, ModelAsk, Quantity, Session, WaterfallAsk, WaterfallKind,
+};
 use csi_temporal::attention::{EdgeKind, SparsePattern};
 use csi_temporal::rvne::{Dtype, HeadShape};
 
-use crate::dto::{double_array, flag, float_array, from_js, index, number, object, raster, series, text, to_js};
+use crate::dto::{
+    double_array, flag, float_array, from_js, index, number, object, raster, series, text, to_js,
+};
 use crate::error::{Result, bad_argument, thrown};
 
 #[wasm_bindgen]
@@ -124,7 +128,10 @@ impl Lab {
 
     /// Time from left to right, subcarriers with the highest index at the top.
     #[wasm_bindgen(unchecked_return_type = "Raster")]
-    pub fn waterfall(&self, #[wasm_bindgen(unchecked_param_type = "WaterfallArgs")] a: &JsValue) -> Result<JsValue> {
+    pub fn waterfall(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "WaterfallArgs")] a: &JsValue,
+    ) -> Result<JsValue> {
         let (start_s, end_s, columns) = range(a)?;
         let kind = match text(a, "kind")?.as_str() {
             "amplitude" => WaterfallKind::Amplitude,
@@ -133,7 +140,15 @@ impl Lab {
             other => return Err(bad_argument(format_args!("no waterfall is called {other}"))),
         };
         let (gain, useful_only, dark) = (flag(a, "gain"), flag(a, "usefulOnly"), flag(a, "dark"));
-        let ask = WaterfallAsk { start_s, end_s, columns, kind, gain, useful_only, dark };
+        let ask = WaterfallAsk {
+            start_s,
+            end_s,
+            columns,
+            kind,
+            gain,
+            useful_only,
+            dark,
+        };
         Ok(raster(&self.0.waterfall(&ask).map_err(refused)?))
     }
 
@@ -150,22 +165,40 @@ impl Lab {
             other => return Err(bad_argument(format_args!("no quantity is called {other}"))),
         };
         let pair = index(a, "pair")?;
-        let thinned = self.0.subcarrier_series(pair, (start_s, end_s), columns, quantity, flag(a, "gain"));
+        let thinned =
+            self.0
+                .subcarrier_series(pair, (start_s, end_s), columns, quantity, flag(a, "gain"));
         Ok(series(&thinned.map_err(refused)?))
     }
 
     /// RSSI in dBm over time; empty where it is unknown.
     #[wasm_bindgen(js_name = rssiSeries, unchecked_return_type = "ThinSeries")]
-    pub fn rssi_series(&self, #[wasm_bindgen(unchecked_param_type = "RangeArgs")] a: &JsValue) -> Result<JsValue> {
+    pub fn rssi_series(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "RangeArgs")] a: &JsValue,
+    ) -> Result<JsValue> {
         let (start_s, end_s, columns) = range(a)?;
-        Ok(series(&self.0.rssi_series((start_s, end_s), columns).map_err(refused)?))
+        Ok(series(
+            &self
+                .0
+                .rssi_series((start_s, end_s), columns)
+                .map_err(refused)?,
+        ))
     }
 
     /// Frames per second over time.
     #[wasm_bindgen(js_name = rateSeries, unchecked_return_type = "ThinSeries")]
-    pub fn rate_series(&self, #[wasm_bindgen(unchecked_param_type = "RangeArgs")] a: &JsValue) -> Result<JsValue> {
+    pub fn rate_series(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "RangeArgs")] a: &JsValue,
+    ) -> Result<JsValue> {
         let (start_s, end_s, columns) = range(a)?;
-        Ok(series(&self.0.rate_series((start_s, end_s), columns).map_err(refused)?))
+        Ok(series(
+            &self
+                .0
+                .rate_series((start_s, end_s), columns)
+                .map_err(refused)?,
+        ))
     }
 
     /// Motion over the whole recording.
@@ -174,7 +207,9 @@ impl Lab {
         &self,
         #[wasm_bindgen(unchecked_param_type = "{ columns: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        Ok(series(&self.0.overview(index(a, "columns")?).map_err(refused)?))
+        Ok(series(
+            &self.0.overview(index(a, "columns")?).map_err(refused)?,
+        ))
     }
 
     /// One frame over its subcarriers.
@@ -196,7 +231,10 @@ impl Lab {
 
     /// Chooses a pipeline.
     #[wasm_bindgen(js_name = setPipeline, unchecked_return_type = "PipelineInfo")]
-    pub fn set_pipeline(&mut self, #[wasm_bindgen(unchecked_param_type = "PipelineDto")] p: JsValue) -> Result<JsValue> {
+    pub fn set_pipeline(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "PipelineDto")] p: JsValue,
+    ) -> Result<JsValue> {
         to_js(&self.0.set_pipeline(from_js(p)?).map_err(refused)?)
     }
 
@@ -204,9 +242,13 @@ impl Lab {
     #[wasm_bindgen(js_name = featureWindow, unchecked_return_type = "FeatureWindow")]
     pub fn feature_window(
         &mut self,
-        #[wasm_bindgen(unchecked_param_type = "{ frame: number; n: number; dark: boolean }")] a: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "{ frame: number; n: number; dark: boolean }")]
+        a: &JsValue,
     ) -> Result<JsValue> {
-        let window = self.0.feature_window(index(a, "frame")?, index(a, "n")?, flag(a, "dark")).map_err(refused)?;
+        let window = self
+            .0
+            .feature_window(index(a, "frame")?, index(a, "n")?, flag(a, "dark"))
+            .map_err(refused)?;
         Ok(object([
             ("raster", raster(&window.raster)),
             ("firstSeconds", window.first_s.into()),
@@ -218,10 +260,14 @@ impl Lab {
 
     /// Makes a blob from a seed and opens it.
     #[wasm_bindgen(js_name = blobNew, unchecked_return_type = "BlobInfo")]
-    pub fn blob_new(&mut self, #[wasm_bindgen(unchecked_param_type = "BlobNewArgs")] a: &JsValue) -> Result<JsValue> {
+    pub fn blob_new(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "BlobNewArgs")] a: &JsValue,
+    ) -> Result<JsValue> {
         let dimension = |name| {
             let value = index(a, name)?;
-            u16::try_from(value).map_err(|_| bad_argument(format_args!("{name} is {value}, above 65535")))
+            u16::try_from(value)
+                .map_err(|_| bad_argument(format_args!("{name} is {value}, above 65535")))
         };
         let shape = HeadShape {
             input_dim: dimension("inputDim")?,
@@ -232,8 +278,16 @@ impl Lab {
             classes: dimension("classes")?,
         };
         let seed = parse_seed(&text(a, "seedHex")?).ok_or_else(|| refused(LabError::Seed))?;
-        let dtype = if flag(a, "f16") { Dtype::F16 } else { Dtype::F32 };
-        to_js(self.0.blob_new(&ModelAsk { shape, seed, dtype }).map_err(refused)?)
+        let dtype = if flag(a, "f16") {
+            Dtype::F16
+        } else {
+            Dtype::F32
+        };
+        to_js(
+            self.0
+                .blob_new(&ModelAsk { shape, seed, dtype })
+                .map_err(refused)?,
+        )
     }
 
     /// Opens a blob; a bad one leaves the old.
@@ -260,7 +314,8 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = r#""f32" | "f16""#)] dtype: &str,
     ) -> Result<JsValue> {
-        let dtype = parse_dtype(dtype).ok_or_else(|| bad_argument(format_args!("no type is called {dtype}")))?;
+        let dtype = parse_dtype(dtype)
+            .ok_or_else(|| bad_argument(format_args!("no type is called {dtype}")))?;
         let conversion = self.0.blob_convert(dtype).map_err(refused)?;
         Ok(object([
             ("info", to_js(&conversion.view)?),
@@ -274,7 +329,10 @@ impl Lab {
     #[wasm_bindgen(unchecked_return_type = "Histogram")]
     pub fn histogram(&self, matrix: usize, bins: usize) -> Result<JsValue> {
         let (edges, counts) = self.0.histogram(matrix, bins).map_err(refused)?;
-        Ok(object([("edges", double_array(&edges)), ("counts", float_array(&counts))]))
+        Ok(object([
+            ("edges", double_array(&edges)),
+            ("counts", float_array(&counts)),
+        ]))
     }
 
     /// Colours a matrix by the logarithm of its absolute weights.
@@ -289,7 +347,10 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs")] a: &JsValue,
     ) -> Result<JsValue> {
-        let view = self.0.attention(&attention_ask(a)?, &now_ms).map_err(refused)?;
+        let view = self
+            .0
+            .attention(&attention_ask(a)?, &now_ms)
+            .map_err(refused)?;
         let saturated = view.saturated.map_or(JsValue::NULL, |saturated| {
             object([
                 ("maxAbsButLast", saturated.max_abs_but_last.into()),
@@ -329,7 +390,10 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs & { row: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        let edges = self.0.row_edges(&attention_ask(a)?, index(a, "row")?).map_err(refused)?;
+        let edges = self
+            .0
+            .row_edges(&attention_ask(a)?, index(a, "row")?)
+            .map_err(refused)?;
         let kind = |kind| match kind {
             EdgeKind::Window => "window",
             EdgeKind::Global => "global",
@@ -360,7 +424,10 @@ impl Lab {
 
     /// Computes the next points; an empty array says that the sweep is finished.
     #[wasm_bindgen(js_name = sweepStep, unchecked_return_type = "SweepPoint[]")]
-    pub fn sweep_step(&mut self, #[wasm_bindgen(js_name = budgetMs)] budget_ms: f64) -> Result<JsValue> {
+    pub fn sweep_step(
+        &mut self,
+        #[wasm_bindgen(js_name = budgetMs)] budget_ms: f64,
+    ) -> Result<JsValue> {
         let points = self.0.sweep_step(budget_ms, &now_ms).map_err(refused)?;
         let view = |point: csi_lab::divergence::SweepPoint| {
             object([
@@ -381,15 +448,25 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "{ frame: number; n: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        let classes = self.0.classify(index(a, "frame")?, index(a, "n")?).map_err(refused)?;
+        let classes = self
+            .0
+            .classify(index(a, "frame")?, index(a, "n")?)
+            .map_err(refused)?;
         Ok(classes.map_or(JsValue::NULL, |classes| {
-            object([("sparse", float_array(&classes.sparse)), ("dense", float_array(&classes.dense))])
+            object([
+                ("sparse", float_array(&classes.sparse)),
+                ("dense", float_array(&classes.dense)),
+            ])
         }))
     }
 }
 
 fn range(a: &JsValue) -> Result<(f64, f64, usize)> {
-    Ok((number(a, "startS")?, number(a, "endS")?, index(a, "columns")?))
+    Ok((
+        number(a, "startS")?,
+        number(a, "endS")?,
+        index(a, "columns")?,
+    ))
 }
 
 fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
@@ -397,7 +474,11 @@ fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
         frame: index(a, "frame")?,
         n: index(a, "n")?,
         layer: index(a, "layer")?,
-        head: if number(a, "head")? < 0.0 { None } else { Some(index(a, "head")?) },
+        head: if number(a, "head")? < 0.0 {
+            None
+        } else {
+            Some(index(a, "head")?)
+        },
         pattern: SparsePattern {
             window: index(a, "window")?,
             block_size: index(a, "block")?,

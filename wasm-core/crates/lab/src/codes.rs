@@ -136,10 +136,15 @@ mod tests {
     use std::path::Path;
 
     fn sources(folder: &Path, into: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).expect("a source folder").map(|entry| entry.expect("an entry").path()) {
+        for entry in std::fs::read_dir(folder)
+            .expect("a source folder")
+            .map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
                 sources(&entry, into);
-            } else if entry.file_name() != Some("codes.rs".as_ref()) && entry.extension() == Some("rs".as_ref()) {
+            } else if entry.file_name() != Some("codes.rs".as_ref())
+                && entry.extension() == Some("rs".as_ref())
+            {
                 into.push(std::fs::read_to_string(&entry).expect("UTF-8 source"));
             }
         }
@@ -148,10 +153,18 @@ mod tests {
     /// The literals `"area/word"` that follow `=>` or open the body of `fn code`.
     fn codes_in(source: &str) -> impl Iterator<Item = String> {
         let literals = source.split('"').skip(1).step_by(2);
-        literals.filter(|text| {
-            let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-            text.split_once('/').is_some_and(|(area, rest)| word(area) && word(rest))
-        }).map(str::to_string)
+        literals
+            .filter(|text| {
+                let word = |part: &str| {
+                    !part.is_empty()
+                        && part
+                            .bytes()
+                            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                };
+                text.split_once('/')
+                    .is_some_and(|(area, rest)| word(area) && word(rest))
+            })
+            .map(str::to_string)
     }
 
     #[test]
@@ -165,7 +178,13 @@ mod tests {
         let table: BTreeSet<String> = super::ALL.iter().map(ToString::to_string).collect();
         let missing: Vec<_> = found.difference(&table).collect();
         let stale: Vec<_> = table.difference(&found).collect();
-        assert!(missing.is_empty() && stale.is_empty(), "missing: {missing:?}, no longer used: {stale:?}");
-        assert!(super::ALL.windows(2).all(|pair| pair[0] < pair[1]), "sorted, each once");
+        assert!(
+            missing.is_empty() && stale.is_empty(),
+            "missing: {missing:?}, no longer used: {stale:?}"
+        );
+        assert!(
+            super::ALL.windows(2).all(|pair| pair[0] < pair[1]),
+            "sorted, each once"
+        );
     }
 }

@@ -27,20 +27,56 @@ pub enum ColourMap {
 }
 
 const CIVIDIS: &[Rgb] = &[
-    [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
-    [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
+    [0, 34, 78],
+    [18, 53, 112],
+    [59, 73, 108],
+    [87, 93, 109],
+    [112, 113, 115],
+    [138, 134, 120],
+    [165, 156, 116],
+    [195, 179, 105],
+    [225, 204, 85],
+    [254, 232, 56],
 ];
 const MAGMA: &[Rgb] = &[
-    [0, 0, 4], [24, 15, 61], [68, 15, 118], [114, 31, 129], [158, 47, 127],
-    [205, 64, 113], [241, 96, 93], [253, 150, 104], [254, 202, 141], [252, 253, 191],
+    [0, 0, 4],
+    [24, 15, 61],
+    [68, 15, 118],
+    [114, 31, 129],
+    [158, 47, 127],
+    [205, 64, 113],
+    [241, 96, 93],
+    [253, 150, 104],
+    [254, 202, 141],
+    [252, 253, 191],
 ];
 const TWILIGHT: &[Rgb] = &[
-    [226, 217, 226], [158, 187, 201], [103, 133, 190], [94, 67, 165], [66, 18, 87],
-    [71, 19, 64], [142, 44, 80], [186, 102, 87], [206, 172, 148], [226, 217, 226],
+    [226, 217, 226],
+    [158, 187, 201],
+    [103, 133, 190],
+    [94, 67, 165],
+    [66, 18, 87],
+    [71, 19, 64],
+    [142, 44, 80],
+    [186, 102, 87],
+    [206, 172, 148],
+    [226, 217, 226],
 ];
 /// The arms of vik from the middle outwards, without the middle.
-const VIK_BLUE: [Rgb; 5] = [[201, 221, 231], [113, 168, 196], [30, 111, 157], [3, 62, 125], [0, 18, 97]];
-const VIK_ORANGE: [Rgb; 5] = [[234, 206, 189], [211, 151, 116], [190, 101, 51], [139, 39, 6], [89, 0, 8]];
+const VIK_BLUE: [Rgb; 5] = [
+    [201, 221, 231],
+    [113, 168, 196],
+    [30, 111, 157],
+    [3, 62, 125],
+    [0, 18, 97],
+];
+const VIK_ORANGE: [Rgb; 5] = [
+    [234, 206, 189],
+    [211, 151, 116],
+    [190, 101, 51],
+    [139, 39, 6],
+    [89, 0, 8],
+];
 
 impl ColourMap {
     /// Returns its lower-case name.
@@ -55,7 +91,9 @@ impl ColourMap {
 
     /// Finds a map by its lower-case name.
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::Cividis, Self::Twilight, Self::Vik, Self::Magma].into_iter().find(|map| map.name() == name)
+        [Self::Cividis, Self::Twilight, Self::Vik, Self::Magma]
+            .into_iter()
+            .find(|map| map.name() == name)
     }
 
     /// Returns the 256 colours; `dark` matters for [`ColourMap::Vik`] alone.
@@ -73,7 +111,11 @@ impl ColourMap {
 fn vik(dark: bool) -> [Rgb; 256] {
     // On a dark panel the darkest colour of each arm would vanish: it is left out, and the
     // order is turned round so that larger differences are lighter.
-    let order: &[usize] = if dark { &[0, 1, 2, 3] } else { &[4, 3, 2, 1, 0] };
+    let order: &[usize] = if dark {
+        &[0, 1, 2, 3]
+    } else {
+        &[4, 3, 2, 1, 0]
+    };
     let mut anchors: Vec<Rgb> = order.iter().map(|i| VIK_BLUE[*i]).collect();
     anchors.push(PANEL.rgb(dark));
     anchors.extend(order.iter().rev().map(|i| VIK_ORANGE[*i]));
@@ -101,7 +143,11 @@ mod tests {
     fn luminance(colour: Rgb) -> f64 {
         let linear = colour.map(|c| {
             let c = f64::from(c) / 255.0;
-            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+            if c <= 0.04045 {
+                c / 12.92
+            } else {
+                ((c + 0.055) / 1.055).powf(2.4)
+            }
         });
         0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     }
@@ -111,7 +157,10 @@ mod tests {
         for map in [ColourMap::Cividis, ColourMap::Magma] {
             let table = map.table(false);
             for pair in table.windows(2) {
-                assert!(luminance(pair[1]) >= luminance(pair[0]) - 2e-3, "{map:?} {pair:?}");
+                assert!(
+                    luminance(pair[1]) >= luminance(pair[0]) - 2e-3,
+                    "{map:?} {pair:?}"
+                );
             }
             assert!(luminance(table[255]) > luminance(table[0]) + 0.7);
         }
@@ -119,7 +168,10 @@ mod tests {
 
     #[test]
     fn ends_are_the_published_ones() {
-        let ends = |map: ColourMap| { let t = map.table(false); (t[0], t[255]) };
+        let ends = |map: ColourMap| {
+            let t = map.table(false);
+            (t[0], t[255])
+        };
         assert_eq!(ends(ColourMap::Cividis), ([0, 34, 78], [254, 232, 56]));
         assert_eq!(ends(ColourMap::Magma), ([0, 0, 4], [252, 253, 191]));
         assert_eq!(ends(ColourMap::Vik), ([0, 18, 97], [89, 0, 8]));
@@ -141,16 +193,28 @@ mod tests {
             let (table, panel) = (ColourMap::Vik.table(dark), PANEL.rgb(dark));
             for middle in [table[127], table[128]] {
                 for c in 0..3 {
-                    assert!(middle[c].abs_diff(panel[c]) <= 4, "dark {dark}: {middle:?} {panel:?}");
+                    assert!(
+                        middle[c].abs_diff(panel[c]) <= 4,
+                        "dark {dark}: {middle:?} {panel:?}"
+                    );
                 }
             }
             let away = |c: Rgb| (luminance(c) - luminance(panel)).abs();
             for i in 0..127 {
-                assert!(away(table[i]) >= away(table[i + 1]) - 2e-3, "dark {dark}, blue arm at {i}");
+                assert!(
+                    away(table[i]) >= away(table[i + 1]) - 2e-3,
+                    "dark {dark}, blue arm at {i}"
+                );
                 let j = 255 - i;
-                assert!(away(table[j]) >= away(table[j - 1]) - 2e-3, "dark {dark}, orange arm at {j}");
+                assert!(
+                    away(table[j]) >= away(table[j - 1]) - 2e-3,
+                    "dark {dark}, orange arm at {j}"
+                );
                 let (blue, orange) = (luminance(table[i]), luminance(table[j]));
-                assert!((blue - orange).abs() < 0.13, "dark {dark}, {i}: {blue} {orange}");
+                assert!(
+                    (blue - orange).abs() < 0.13,
+                    "dark {dark}, {i}: {blue} {orange}"
+                );
             }
             assert!(table[20][2] > table[20][0] && table[235][0] > table[235][2]);
         }

@@ -28,7 +28,11 @@ pub struct Divergence {
 pub fn compare(sparse: &Tensor3, dense: &Tensor3) -> Divergence {
     let width = (dense.heads() * dense.dim()).max(1);
     let (mut result, mut sum, mut squares, mut count) = (Divergence::default(), 0.0, 0.0, 0usize);
-    for (a, b) in sparse.data().chunks_exact(width).zip(dense.data().chunks_exact(width)) {
+    for (a, b) in sparse
+        .data()
+        .chunks_exact(width)
+        .zip(dense.data().chunks_exact(width))
+    {
         let (mut row_max, mut row_sum) = (0.0f32, 0.0f64);
         for (a, b) in a.iter().zip(b) {
             let difference = (a - b).abs();
@@ -71,7 +75,11 @@ pub struct Saturated {
 pub const SATURATED_LIMIT: f32 = 1e-4;
 
 /// Examines a pattern that covers the window; `None` for one that does not.
-pub fn saturated(input: &Qkv<'_>, pattern: &SparsePattern, difference: &Divergence) -> Option<Saturated> {
+pub fn saturated(
+    input: &Qkv<'_>,
+    pattern: &SparsePattern,
+    difference: &Divergence,
+) -> Option<Saturated> {
     let (last, others) = difference.per_frame_max.split_last()?;
     let magnitudes = input.q.data().iter().chain(input.k.data());
     pattern.is_saturated(input.q.seq()).then(|| Saturated {
@@ -108,11 +116,17 @@ pub fn score_spread(input: &Qkv<'_>, heads: Heads) -> f32 {
                 squares += f64::from(score) * f64::from(score);
             }
             let count = (row + 1) as f64;
-            total += (squares / count - (sum / count) * (sum / count)).max(0.0).sqrt();
+            total += (squares / count - (sum / count) * (sum / count))
+                .max(0.0)
+                .sqrt();
             rows += 1;
         }
     }
-    if rows == 0 { 0.0 } else { (total / rows as f64) as f32 }
+    if rows == 0 {
+        0.0
+    } else {
+        (total / rows as f64) as f32
+    }
 }
 
 /// The windows of a sweep.
@@ -153,7 +167,12 @@ pub struct Sweep {
 impl Sweep {
     /// Starts a sweep. `dense` is the dense output for `input`; the switches of `pattern` hold for
     /// every point, its window and block size do not.
-    pub fn new(input: &Qkv<'_>, dense: Tensor3, pattern: SparsePattern, weighting: Weighting) -> Self {
+    pub fn new(
+        input: &Qkv<'_>,
+        dense: Tensor3,
+        pattern: SparsePattern,
+        weighting: Weighting,
+    ) -> Self {
         Self {
             q: input.q.clone(),
             k: input.k.clone(),
@@ -177,7 +196,11 @@ impl Sweep {
     /// # Errors
     ///
     /// As [`sparse::forward`].
-    pub fn step(&mut self, budget_ms: f64, now_ms: &dyn Fn() -> f64) -> Result<Vec<SweepPoint>, AttentionError> {
+    pub fn step(
+        &mut self,
+        budget_ms: f64,
+        now_ms: &dyn Fn() -> f64,
+    ) -> Result<Vec<SweepPoint>, AttentionError> {
         let started = now_ms();
         let mut points = Vec::new();
         while self.remaining() > 0 {
@@ -193,13 +216,29 @@ impl Sweep {
         let window = SWEEP_WINDOWS[self.next / SWEEP_BLOCKS.len()];
         let block = SWEEP_BLOCKS[self.next % SWEEP_BLOCKS.len()];
         self.next += 1;
-        let pattern = SparsePattern { window, block_size: block, ..self.pattern };
-        let input = Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes };
+        let pattern = SparsePattern {
+            window,
+            block_size: block,
+            ..self.pattern
+        };
+        let input = Qkv {
+            q: &self.q,
+            k: &self.k,
+            v: &self.v,
+            slopes: &self.slopes,
+        };
         let started = now_ms();
         let output = sparse::forward(&input, &pattern, self.weighting)?;
         let ms = now_ms() - started;
         let difference = compare(&output, &self.dense);
         let edges = pattern.edge_count(self.q.seq());
-        Ok(SweepPoint { window, block, edges, max_abs: difference.max_abs, mean_abs: difference.mean_abs, ms })
+        Ok(SweepPoint {
+            window,
+            block,
+            edges,
+            max_abs: difference.max_abs,
+            mean_abs: difference.mean_abs,
+            ms,
+        })
     }
 }

@@ -29,7 +29,13 @@ impl Raster {
     /// `range` holds the numbers of the first and the last colour; what lies beyond gets the
     /// nearer one. What is not finite stays transparent. A length that is not a multiple of
     /// `width` loses its last, unfinished row.
-    pub fn paint(values: &[f32], width: usize, (min, max): (f32, f32), map: ColourMap, dark: bool) -> Self {
+    pub fn paint(
+        values: &[f32],
+        width: usize,
+        (min, max): (f32, f32),
+        map: ColourMap,
+        dark: bool,
+    ) -> Self {
         let table = map.table(dark);
         let height = values.len().checked_div(width).unwrap_or(0);
         let scale = if max > min { 255.0 / (max - min) } else { 0.0 };
@@ -41,7 +47,14 @@ impl Raster {
                 pixel.copy_from_slice(&[r, g, b, 255]);
             }
         }
-        Self { rgba, width, height, min, max, map }
+        Self {
+            rgba,
+            width,
+            height,
+            min,
+            max,
+            map,
+        }
     }
 }
 
@@ -86,7 +99,13 @@ pub struct Thinned {
 ///
 /// Points outside are left out, as are values that are not finite. Where two neighbours are
 /// further apart than `gap`, an entry of NaN keeps them from being joined.
-pub fn thin(points: impl Iterator<Item = (f64, f32)>, start: f64, end: f64, columns: usize, gap: f64) -> Thinned {
+pub fn thin(
+    points: impl Iterator<Item = (f64, f32)>,
+    start: f64,
+    end: f64,
+    columns: usize,
+    gap: f64,
+) -> Thinned {
     let mut thinned = Thinned::default();
     let width = (end - start) / columns.max(1) as f64;
     if columns == 0 || !width.is_finite() || width <= 0.0 {
@@ -124,7 +143,9 @@ impl Thinned {
     }
 
     fn widen(&mut self, x: f64, value: f32) {
-        if let (Some(last), Some(min), Some(max)) = (self.x.last_mut(), self.min.last_mut(), self.max.last_mut()) {
+        if let (Some(last), Some(min), Some(max)) =
+            (self.x.last_mut(), self.min.last_mut(), self.max.last_mut())
+        {
             (*last, *min, *max) = (x, min.min(value), max.max(value));
         }
     }

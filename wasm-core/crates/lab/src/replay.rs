@@ -32,7 +32,11 @@ impl Replay {
     /// `times_micros` holds one time for each frame. A time that is smaller than the one before
     /// it, or not finite, is taken as equal to the one before it, so that positions only grow.
     pub fn new(mut times_micros: Vec<f64>) -> Self {
-        let mut last = times_micros.iter().copied().find(|t| t.is_finite()).unwrap_or(0.0);
+        let mut last = times_micros
+            .iter()
+            .copied()
+            .find(|t| t.is_finite())
+            .unwrap_or(0.0);
         for time in &mut times_micros {
             if time.is_finite() && *time > last {
                 last = *time;
@@ -41,7 +45,14 @@ impl Replay {
             }
         }
         let position_micros = times_micros.first().copied().unwrap_or(0.0);
-        Self { times_micros, position_micros, frame: 0, speed: 1.0, looping: false, last_now_ms: None }
+        Self {
+            times_micros,
+            position_micros,
+            frame: 0,
+            speed: 1.0,
+            looping: false,
+            last_now_ms: None,
+        }
     }
 
     /// Plays from the position, or from the start when the position is the end.
@@ -65,7 +76,11 @@ impl Replay {
 
     /// Plays when stopped, pauses when playing.
     pub fn toggle(&mut self, now_ms: f64) {
-        if self.is_playing() { self.pause() } else { self.play(now_ms) }
+        if self.is_playing() {
+            self.pause()
+        } else {
+            self.play(now_ms)
+        }
     }
 
     /// Sets the speed, clamped to [`SPEED_RANGE`]. It holds from the last `advance` on.
@@ -101,7 +116,11 @@ impl Replay {
     pub fn step_frames(&mut self, frames: i64) {
         let last = self.times_micros.len().saturating_sub(1);
         let steps = usize::try_from(frames.unsigned_abs()).unwrap_or(usize::MAX);
-        let target = if frames < 0 { self.frame.saturating_sub(steps) } else { self.frame.saturating_add(steps) };
+        let target = if frames < 0 {
+            self.frame.saturating_sub(steps)
+        } else {
+            self.frame.saturating_add(steps)
+        };
         self.seek_frame(target.min(last));
     }
 
@@ -126,7 +145,9 @@ impl Replay {
     /// one mean frame period, so that the last frame is seen too. A clock that goes backwards
     /// moves nothing.
     pub fn advance(&mut self, now_ms: f64) -> bool {
-        let Some(last_now_ms) = self.last_now_ms else { return false };
+        let Some(last_now_ms) = self.last_now_ms else {
+            return false;
+        };
         if !now_ms.is_finite() {
             return false;
         }
@@ -201,6 +222,8 @@ impl Replay {
 
     /// The last frame whose time is not after `position`.
     fn frame_at(&self, position: f64) -> usize {
-        self.times_micros.partition_point(|time| *time <= position).saturating_sub(1)
+        self.times_micros
+            .partition_point(|time| *time <= position)
+            .saturating_sub(1)
     }
 }

@@ -61,7 +61,13 @@ quickcheck! {
 #[test]
 fn ends_get_the_ends_of_the_table_and_nan_stays_transparent() {
     let table = ColourMap::Cividis.table(false);
-    let raster = Raster::paint(&[-5.0, 0.0, 1.0, 9.0, f32::NAN, 0.5], 3, (0.0, 1.0), ColourMap::Cividis, false);
+    let raster = Raster::paint(
+        &[-5.0, 0.0, 1.0, 9.0, f32::NAN, 0.5],
+        3,
+        (0.0, 1.0),
+        ColourMap::Cividis,
+        false,
+    );
     assert_eq!((raster.width, raster.height), (3, 2));
     let pixel = |i: usize| &raster.rgba[i * 4..i * 4 + 4];
     let opaque = |i: usize| [table[i][0], table[i][1], table[i][2], 255];
@@ -75,9 +81,20 @@ fn ends_get_the_ends_of_the_table_and_nan_stays_transparent() {
 
 #[test]
 fn nothing_to_draw_is_not_an_error() {
-    assert_eq!(Raster::paint(&[], 0, (0.0, 1.0), ColourMap::Magma, true).height, 0);
+    assert_eq!(
+        Raster::paint(&[], 0, (0.0, 1.0), ColourMap::Magma, true).height,
+        0
+    );
     assert_eq!(finite_range([f32::NAN]), (0.0, 1.0));
     assert_eq!(quantiles(&mut vec![f32::INFINITY], 0.1, 0.9), (0.0, 1.0));
-    assert!(thin([(1.0, 1.0)].into_iter(), 0.0, 1.0, 0, 1.0).x.is_empty());
-    assert!(thin([(1.0, 1.0)].into_iter(), 1.0, 1.0, 5, 1.0).x.is_empty());
+    assert!(
+        thin([(1.0, 1.0)].into_iter(), 0.0, 1.0, 0, 1.0)
+            .x
+            .is_empty()
+    );
+    assert!(
+        thin([(1.0, 1.0)].into_iter(), 1.0, 1.0, 5, 1.0)
+            .x
+            .is_empty()
+    );
 }

@@ -63,30 +63,52 @@ pub struct LineSpec {
 ///
 /// [`FigureError::Lengths`] when a series' arrays differ in length, and what
 /// [`super::draw_axes`] refuses.
-pub fn draw_lines<B: DrawingBackend>(backend: B, look: Look, spec: &LineSpec) -> Result<PlotArea, FigureError> {
+pub fn draw_lines<B: DrawingBackend>(
+    backend: B,
+    look: Look,
+    spec: &LineSpec,
+) -> Result<PlotArea, FigureError> {
     for series in &spec.series {
         let upper = series.y_max.as_ref().map_or(series.y.len(), Vec::len);
         if series.x.len() != series.y.len() || upper != series.y.len() {
-            return Err(FigureError::Lengths { x: series.x.len(), y: series.y.len().min(upper) });
+            return Err(FigureError::Lengths {
+                x: series.x.len(),
+                y: series.y.len().min(upper),
+            });
         }
     }
     let x = Axis::new(spec.x.0, spec.x.1, false)?;
     let y = vertical_axis(spec)?;
     let mut pen = Pen::new(backend, look)?;
-    let labels = FrameLabels { x_label: &spec.x_label, y_label: &spec.y_label, x_ticks: None, y_ticks: None, grid: true };
+    let labels = FrameLabels {
+        x_label: &spec.x_label,
+        y_label: &spec.y_label,
+        x_ticks: None,
+        y_ticks: None,
+        grid: true,
+    };
     let frame = draw_frame(&mut pen, (x, y, false), labels)?;
     for series in &spec.series {
         draw_series(&mut pen, &frame, series)?;
     }
     draw_names(&mut pen, &frame, &spec.series)?;
     for marker in &spec.markers {
-        let at = (frame.x_px(marker.x), frame.y_px(shown(marker.y, y.logarithmic)));
+        let at = (
+            frame.x_px(marker.x),
+            frame.y_px(shown(marker.y, y.logarithmic)),
+        );
         let inside = Clip::of(&frame).contains(at);
         if inside {
             let at = round(at);
             pen.dot(at, 4.0, marker.colour)?;
             let beside = (at.0 + pen.px(7.0), at.1);
-            pen.text(&marker.label, beside, Font::Text, marker.colour, (HPos::Left, VPos::Center))?;
+            pen.text(
+                &marker.label,
+                beside,
+                Font::Text,
+                marker.colour,
+                (HPos::Left, VPos::Center),
+            )?;
         }
     }
     let area = frame.area(pen.look.ratio);
@@ -107,8 +129,16 @@ fn shown(value: f64, logarithmic: bool) -> f64 {
 fn vertical_axis(spec: &LineSpec) -> Result<Axis, FigureError> {
     let visible = |series: &Series| {
         let (start, end) = spec.x;
-        let from = series.x.iter().position(|x| *x >= start).unwrap_or(series.x.len());
-        let to = series.x.iter().rposition(|x| *x <= end).map_or(from, |last| (last + 1).max(from));
+        let from = series
+            .x
+            .iter()
+            .position(|x| *x >= start)
+            .unwrap_or(series.x.len());
+        let to = series
+            .x
+            .iter()
+            .rposition(|x| *x <= end)
+            .map_or(from, |last| (last + 1).max(from));
         from..to
     };
     let values = spec.series.iter().flat_map(|series| {
@@ -117,8 +147,12 @@ fn vertical_axis(spec: &LineSpec) -> Result<Axis, FigureError> {
         let upper = upper.get(range.clone()).unwrap_or(&[]);
         series.y[range].iter().chain(upper)
     });
-    let found = Axis::around(values.map(|value| shown(f64::from(*value), spec.y_log)), spec.y_log)?;
-    let end = |given: Option<f64>, found: f64| given.map_or(found, |value| shown(value, spec.y_log));
+    let found = Axis::around(
+        values.map(|value| shown(f64::from(*value), spec.y_log)),
+        spec.y_log,
+    )?;
+    let end =
+        |given: Option<f64>, found: f64| given.map_or(found, |value| shown(value, spec.y_log));
     let (min, max) = (end(spec.y_min, found.min), end(spec.y_max, found.max));
     // A given end may lie beyond all values: the other end then moves, so that a plot remains.
     match (spec.y_min, spec.y_max) {
@@ -132,7 +166,11 @@ fn round((x, y): (f64, f64)) -> (i32, i32) {
     (x.round() as i32, y.round() as i32)
 }
 
-fn draw_series<B: DrawingBackend>(pen: &mut Pen<B>, frame: &Frame, series: &Series) -> Result<(), FigureError> {
+fn draw_series<B: DrawingBackend>(
+    pen: &mut Pen<B>,
+    frame: &Frame,
+    series: &Series,
+) -> Result<(), FigureError> {
     let clip = Clip::of(frame);
     let log = frame.y.logarithmic;
     let at = |x: f64, y: f32| (frame.x_px(x), frame.y_px(shown(f64::from(y), log)));
@@ -188,13 +226,23 @@ fn draw_band<B: DrawingBackend>(
 }
 
 /// Writes the names of several series above the plot, each in its own colour.
-fn draw_names<B: DrawingBackend>(pen: &mut Pen<B>, frame: &Frame, series: &[Series]) -> Result<(), FigureError> {
+fn draw_names<B: DrawingBackend>(
+    pen: &mut Pen<B>,
+    frame: &Frame,
+    series: &[Series],
+) -> Result<(), FigureError> {
     if series.len() < 2 {
         return Ok(());
     }
     let mut right = frame.right;
     for series in series.iter().rev() {
-        pen.text(&series.name, (right, pen.px(3.0)), Font::Text, series.colour, (HPos::Right, VPos::Top))?;
+        pen.text(
+            &series.name,
+            (right, pen.px(3.0)),
+            Font::Text,
+            series.colour,
+            (HPos::Right, VPos::Top),
+        )?;
         right -= pen.text_width(&series.name, Font::Text) + pen.px(12.0);
     }
     Ok(())
@@ -216,7 +264,12 @@ pub struct Clip {
 impl Clip {
     fn of(frame: &Frame) -> Self {
         let edges = [frame.left, frame.top, frame.right, frame.bottom].map(f64::from);
-        Self { left: edges[0], top: edges[1], right: edges[2], bottom: edges[3] }
+        Self {
+            left: edges[0],
+            top: edges[1],
+            right: edges[2],
+            bottom: edges[3],
+        }
     }
 
     /// Whether a point lies inside or on an edge.
@@ -248,7 +301,12 @@ impl Clip {
     fn segment(&self, (x0, y0): Point, (x1, y1): Point) -> Option<(Point, Point)> {
         let (dx, dy) = (x1 - x0, y1 - y0);
         let (mut enter, mut leave) = (0.0f64, 1.0f64);
-        let edges = [(-dx, x0 - self.left), (dx, self.right - x0), (-dy, y0 - self.top), (dy, self.bottom - y0)];
+        let edges = [
+            (-dx, x0 - self.left),
+            (dx, self.right - x0),
+            (-dy, y0 - self.top),
+            (dy, self.bottom - y0),
+        ];
         for (towards, distance) in edges {
             if towards == 0.0 {
                 if distance < 0.0 {
@@ -261,7 +319,13 @@ impl Clip {
             }
         }
         let at = |part: f64| {
-            if part <= 0.0 { (x0, y0) } else if part >= 1.0 { (x1, y1) } else { (x0 + part * dx, y0 + part * dy) }
+            if part <= 0.0 {
+                (x0, y0)
+            } else if part >= 1.0 {
+                (x1, y1)
+            } else {
+                (x0 + part * dx, y0 + part * dy)
+            }
         };
         (enter <= leave).then(|| (at(enter), at(leave)))
     }

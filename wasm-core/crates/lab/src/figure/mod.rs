@@ -17,7 +17,9 @@ pub mod ticks;
 
 use core::fmt;
 
-use plotters::prelude::{Color, DrawingBackend, FontDesc, FontFamily, FontStyle, ShapeStyle, TextStyle};
+use plotters::prelude::{
+    Color, DrawingBackend, FontDesc, FontFamily, FontStyle, ShapeStyle, TextStyle,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 pub use axes::{AxesSpec, draw_axes};
@@ -74,8 +76,12 @@ pub enum FigureError {
 
 impl FigureError {
     /// Every code that [`FigureError::code`] returns.
-    pub const ALL_CODES: &[&str] =
-        &["figure/too-small", "figure/lengths", "figure/range", "figure/backend"];
+    pub const ALL_CODES: &[&str] = &[
+        "figure/too-small",
+        "figure/lengths",
+        "figure/range",
+        "figure/backend",
+    ];
 
     /// Returns the stable code that the page and the docs match on.
     pub const fn code(&self) -> &'static str {
@@ -91,7 +97,10 @@ impl FigureError {
 impl fmt::Display for FigureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooSmall { width, height } => write!(f, "a canvas of {width} x {height} pixels has no room for a plot"),
+            Self::TooSmall { width, height } => write!(
+                f,
+                "a canvas of {width} x {height} pixels has no room for a plot"
+            ),
             Self::Lengths { x, y } => write!(f, "a series has {x} positions and {y} values"),
             Self::Range => f.write_str("the range of an axis is empty or not finite"),
             Self::Backend => f.write_str("the canvas refused to draw"),
@@ -101,8 +110,10 @@ impl fmt::Display for FigureError {
 
 impl core::error::Error for FigureError {}
 
-const TEXT_FONT: FontFamily<'_> = FontFamily::Name("system-ui, Segoe UI, Roboto, Noto Sans, sans-serif");
-const NUMBER_FONT: FontFamily<'_> = FontFamily::Name("ui-monospace, Cascadia Mono, Menlo, Consolas, monospace");
+const TEXT_FONT: FontFamily<'_> =
+    FontFamily::Name("system-ui, Segoe UI, Roboto, Noto Sans, sans-serif");
+const NUMBER_FONT: FontFamily<'_> =
+    FontFamily::Name("ui-monospace, Cascadia Mono, Menlo, Consolas, monospace");
 const FONT_PX: f64 = 11.0;
 /// Room for tick labels and their distance from the plot, in CSS pixels.
 const LEFT: f64 = 48.0;
@@ -128,9 +139,18 @@ struct Pen<B: DrawingBackend> {
 impl<B: DrawingBackend> Pen<B> {
     /// Clears the canvas to the panel's colour.
     fn new(backend: B, look: Look) -> Result<Self, FigureError> {
-        let ratio = if look.ratio.is_finite() { look.ratio.clamp(0.25, 8.0) } else { 1.0 };
-        let mut pen = Self { backend, look: Look { ratio, ..look } };
-        pen.backend.ensure_prepared().map_err(|_| FigureError::Backend)?;
+        let ratio = if look.ratio.is_finite() {
+            look.ratio.clamp(0.25, 8.0)
+        } else {
+            1.0
+        };
+        let mut pen = Self {
+            backend,
+            look: Look { ratio, ..look },
+        };
+        pen.backend
+            .ensure_prepared()
+            .map_err(|_| FigureError::Backend)?;
         let (width, height) = pen.size();
         pen.fill((0, 0), (width, height), PANEL, 1.0)?;
         Ok(pen)
@@ -143,7 +163,10 @@ impl<B: DrawingBackend> Pen<B> {
 
     fn size(&self) -> (i32, i32) {
         let (width, height) = self.backend.get_size();
-        (i32::try_from(width).unwrap_or(i32::MAX), i32::try_from(height).unwrap_or(i32::MAX))
+        (
+            i32::try_from(width).unwrap_or(i32::MAX),
+            i32::try_from(height).unwrap_or(i32::MAX),
+        )
     }
 
     /// CSS pixels to device pixels.
@@ -156,34 +179,70 @@ impl<B: DrawingBackend> Pen<B> {
         colour.with_alpha(self.look.dark, 1.0).stroke_width(width)
     }
 
-    fn fill(&mut self, from: (i32, i32), to: (i32, i32), colour: Token, alpha: f64) -> Result<(), FigureError> {
+    fn fill(
+        &mut self,
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: Token,
+        alpha: f64,
+    ) -> Result<(), FigureError> {
         let style = colour.with_alpha(self.look.dark, alpha).filled();
-        self.backend.draw_rect(from, to, &style, true).map_err(|_| FigureError::Backend)
+        self.backend
+            .draw_rect(from, to, &style, true)
+            .map_err(|_| FigureError::Backend)
     }
 
-    fn line(&mut self, from: (i32, i32), to: (i32, i32), colour: Token, css_width: f64) -> Result<(), FigureError> {
+    fn line(
+        &mut self,
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: Token,
+        css_width: f64,
+    ) -> Result<(), FigureError> {
         let style = self.stroke(colour, css_width);
-        self.backend.draw_line(from, to, &style).map_err(|_| FigureError::Backend)
+        self.backend
+            .draw_line(from, to, &style)
+            .map_err(|_| FigureError::Backend)
     }
 
-    fn path(&mut self, points: Vec<(i32, i32)>, colour: Token, css_width: f64) -> Result<(), FigureError> {
+    fn path(
+        &mut self,
+        points: Vec<(i32, i32)>,
+        colour: Token,
+        css_width: f64,
+    ) -> Result<(), FigureError> {
         let style = self.stroke(colour, css_width);
-        self.backend.draw_path(points, &style).map_err(|_| FigureError::Backend)
+        self.backend
+            .draw_path(points, &style)
+            .map_err(|_| FigureError::Backend)
     }
 
-    fn polygon(&mut self, points: Vec<(i32, i32)>, colour: Token, alpha: f64) -> Result<(), FigureError> {
+    fn polygon(
+        &mut self,
+        points: Vec<(i32, i32)>,
+        colour: Token,
+        alpha: f64,
+    ) -> Result<(), FigureError> {
         let style = colour.with_alpha(self.look.dark, alpha).filled();
-        self.backend.fill_polygon(points, &style).map_err(|_| FigureError::Backend)
+        self.backend
+            .fill_polygon(points, &style)
+            .map_err(|_| FigureError::Backend)
     }
 
     fn dot(&mut self, at: (i32, i32), css_radius: f64, colour: Token) -> Result<(), FigureError> {
         let style = colour.with_alpha(self.look.dark, 1.0).filled();
         let radius = (css_radius * self.look.ratio).round().max(1.0) as u32;
-        self.backend.draw_circle(at, radius, &style, true).map_err(|_| FigureError::Backend)
+        self.backend
+            .draw_circle(at, radius, &style, true)
+            .map_err(|_| FigureError::Backend)
     }
 
     fn text_style(&self, font: Font, colour: Token, anchor: (HPos, VPos)) -> TextStyle<'static> {
-        let family = if font == Font::Number { NUMBER_FONT } else { TEXT_FONT };
+        let family = if font == Font::Number {
+            NUMBER_FONT
+        } else {
+            TEXT_FONT
+        };
         TextStyle {
             font: FontDesc::new(family, FONT_PX * self.look.ratio, FontStyle::Normal),
             color: colour.with_alpha(self.look.dark, 1.0).to_backend_color(),
@@ -200,12 +259,16 @@ impl<B: DrawingBackend> Pen<B> {
         anchor: (HPos, VPos),
     ) -> Result<(), FigureError> {
         let style = self.text_style(font, colour, anchor);
-        self.backend.draw_text(text, &style, at).map_err(|_| FigureError::Backend)
+        self.backend
+            .draw_text(text, &style, at)
+            .map_err(|_| FigureError::Backend)
     }
 
     fn text_width(&self, text: &str, font: Font) -> i32 {
         let style = self.text_style(font, SECONDARY, (HPos::Left, VPos::Top));
-        self.backend.estimate_text_size(text, &style).map_or(0, |(width, _)| width as i32)
+        self.backend
+            .estimate_text_size(text, &style)
+            .map_or(0, |(width, _)| width as i32)
     }
 }
 
@@ -220,7 +283,11 @@ struct Axis {
 impl Axis {
     fn new(min: f64, max: f64, logarithmic: bool) -> Result<Self, FigureError> {
         if min.is_finite() && max.is_finite() && max > min {
-            Ok(Self { min, max, logarithmic })
+            Ok(Self {
+                min,
+                max,
+                logarithmic,
+            })
         } else {
             Err(FigureError::Range)
         }
@@ -236,12 +303,20 @@ impl Axis {
         if min > max {
             return Self::new(0.0, 1.0, logarithmic);
         }
-        let pad = if max > min { (max - min) * 0.05 } else { (min.abs() * 0.05).max(0.5) };
+        let pad = if max > min {
+            (max - min) * 0.05
+        } else {
+            (min.abs() * 0.05).max(0.5)
+        };
         Self::new(min - pad, max + pad, logarithmic)
     }
 
     fn ticks(&self, most: usize) -> Vec<ticks::Tick> {
-        if self.logarithmic { ticks::logarithmic(self.min, self.max, most) } else { ticks::linear(self.min, self.max, most) }
+        if self.logarithmic {
+            ticks::logarithmic(self.min, self.max, most)
+        } else {
+            ticks::linear(self.min, self.max, most)
+        }
     }
 }
 
@@ -259,7 +334,8 @@ struct Frame {
 
 impl Frame {
     fn x_px(&self, x: f64) -> f64 {
-        f64::from(self.left) + (x - self.x.min) / (self.x.max - self.x.min) * f64::from(self.right - self.left)
+        f64::from(self.left)
+            + (x - self.x.min) / (self.x.max - self.x.min) * f64::from(self.right - self.left)
     }
 
     fn y_px(&self, y: f64) -> f64 {
@@ -301,13 +377,28 @@ fn draw_frame<B: DrawingBackend>(
     let y_ticks = labels.y_ticks.unwrap_or_else(|| {
         y.ticks((f64::from(bottom - top) / (28.0 * pen.look.ratio)).max(2.0) as usize)
     });
-    let widest = y_ticks.iter().map(|tick| pen.text_width(&tick.label, Font::Number)).max().unwrap_or(0);
+    let widest = y_ticks
+        .iter()
+        .map(|tick| pen.text_width(&tick.label, Font::Number))
+        .max()
+        .unwrap_or(0);
     let left = pen.px(LEFT).max(widest + pen.px(10.0));
     let right = width - pen.px(RIGHT);
     if right - left < pen.px(8.0) || bottom - top < pen.px(8.0) {
-        return Err(FigureError::TooSmall { width: width as u32, height: height as u32 });
+        return Err(FigureError::TooSmall {
+            width: width as u32,
+            height: height as u32,
+        });
     }
-    let frame = Frame { left, top, right, bottom, x, y, y_reversed };
+    let frame = Frame {
+        left,
+        top,
+        right,
+        bottom,
+        x,
+        y,
+        y_reversed,
+    };
     let x_ticks = labels.x_ticks.unwrap_or_else(|| {
         x.ticks((f64::from(right - left) / (72.0 * pen.look.ratio)).max(2.0) as usize)
     });
@@ -319,7 +410,13 @@ fn draw_frame<B: DrawingBackend>(
         }
         let from = if labels.grid { right } else { left };
         pen.line((from, at), (left - tick_px, at), HAIRLINE, 1.0)?;
-        pen.text(&tick.label, (left - tick_px * 2, at), Font::Number, SECONDARY, (HPos::Right, VPos::Center))?;
+        pen.text(
+            &tick.label,
+            (left - tick_px * 2, at),
+            Font::Number,
+            SECONDARY,
+            (HPos::Right, VPos::Center),
+        )?;
     }
     for tick in &x_ticks {
         let at = frame.x_px(tick.at).round() as i32;
@@ -331,14 +428,32 @@ fn draw_frame<B: DrawingBackend>(
         // The outermost labels stay on the canvas.
         let half = pen.text_width(&tick.label, Font::Number) / 2;
         let at = at.clamp(half.min(width - half), (width - half).max(half));
-        pen.text(&tick.label, (at, bottom + tick_px + pen.px(1.0)), Font::Number, SECONDARY, (HPos::Center, VPos::Top))?;
+        pen.text(
+            &tick.label,
+            (at, bottom + tick_px + pen.px(1.0)),
+            Font::Number,
+            SECONDARY,
+            (HPos::Center, VPos::Top),
+        )?;
     }
     let style = pen.stroke(HAIRLINE, 1.0);
     pen.backend
         .draw_rect((left, top), (right, bottom), &style, false)
         .map_err(|_| FigureError::Backend)?;
-    pen.text(labels.y_label, (pen.px(4.0), pen.px(3.0)), Font::Text, SECONDARY, (HPos::Left, VPos::Top))?;
+    pen.text(
+        labels.y_label,
+        (pen.px(4.0), pen.px(3.0)),
+        Font::Text,
+        SECONDARY,
+        (HPos::Left, VPos::Top),
+    )?;
     let below = (right, height - pen.px(3.0));
-    pen.text(labels.x_label, below, Font::Text, SECONDARY, (HPos::Right, VPos::Bottom))?;
+    pen.text(
+        labels.x_label,
+        below,
+        Font::Text,
+        SECONDARY,
+        (HPos::Right, VPos::Bottom),
+    )?;
     Ok(frame)
 }

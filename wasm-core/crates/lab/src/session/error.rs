@@ -113,20 +113,34 @@ impl fmt::Display for LabError {
         match self {
             Self::NoRecording => f.write_str("no recording is open"),
             Self::NotOpening => f.write_str("no file is being opened"),
-            Self::Stream { index, count } => write!(f, "the recording has {count} streams, not a stream {index}"),
-            Self::Frame { index, count } => write!(f, "the stream has {count} frames, not a frame {index}"),
-            Self::Pair { index, count } => write!(f, "a frame has {count} subcarriers, not a position {index}"),
+            Self::Stream { index, count } => {
+                write!(f, "the recording has {count} streams, not a stream {index}")
+            }
+            Self::Frame { index, count } => {
+                write!(f, "the stream has {count} frames, not a frame {index}")
+            }
+            Self::Pair { index, count } => {
+                write!(f, "a frame has {count} subcarriers, not a position {index}")
+            }
             Self::NoPhase => f.write_str("the recording holds amplitudes and no phase"),
             Self::EmptyMask => f.write_str("the mask leaves no subcarrier"),
             Self::NoModel => f.write_str("no model is open"),
             Self::Features { got, expected } => {
-                write!(f, "a feature row has {got} numbers, the model reads {expected}")
+                write!(
+                    f,
+                    "a feature row has {got} numbers, the model reads {expected}"
+                )
             }
             Self::NoRows => f.write_str("there is no feature row up to the cursor"),
             Self::TooManyRows { limit } => {
-                write!(f, "the feature rows up to the cursor hold more than {limit} numbers")
+                write!(
+                    f,
+                    "the feature rows up to the cursor hold more than {limit} numbers"
+                )
             }
-            Self::Matrix { index, count } => write!(f, "the model has {count} matrices, not a matrix {index}"),
+            Self::Matrix { index, count } => {
+                write!(f, "the model has {count} matrices, not a matrix {index}")
+            }
             Self::Seed => f.write_str("a seed has one to sixteen hexadecimal digits"),
             Self::NoSweep => f.write_str("no sweep was begun"),
             Self::Refusal(error) => error.fmt(f),

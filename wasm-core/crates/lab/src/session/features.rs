@@ -125,7 +125,13 @@ impl FeatureRows {
 
     /// Makes the rows up to a frame. A frame that the pipeline refuses is left out and counted.
     fn advance_to(&mut self, frame: usize, stream: &Stream) -> Result<()> {
-        let Self { extractor, values, times_s, starts, .. } = self;
+        let Self {
+            extractor,
+            values,
+            times_s,
+            starts,
+            ..
+        } = self;
         while self.next_frame <= frame.min(stream.len().saturating_sub(1)) {
             let pushed = extractor.push(&stream.frame(self.next_frame), &mut |row| {
                 if row.starts {
@@ -154,7 +160,11 @@ impl FeatureRows {
         }
         let mut values = self.values[first * self.dim..end * self.dim].to_vec();
         self.extractor.config().finish_window(&mut values);
-        Ok(Window { values, times_s: self.times_s[first..end].to_vec(), dim: self.dim })
+        Ok(Window {
+            values,
+            times_s: self.times_s[first..end].to_vec(),
+            dim: self.dim,
+        })
     }
 }
 
@@ -166,7 +176,10 @@ impl Session {
     /// [`LabError::NoRecording`]; [`LabError::Feature`] when the recording's pairs do not suit it.
     pub fn pipeline(&mut self) -> Result<PipelineView> {
         let ask = self.pipeline_ask()?;
-        let model_input_dim = self.model.as_ref().map_or(0, |model| model.blob.feature_dim());
+        let model_input_dim = self
+            .model
+            .as_ref()
+            .map_or(0, |model| model.blob.feature_dim());
         let open = self.opened_mut()?;
         let config = open.config(&ask);
         config.validate()?;
@@ -205,7 +218,11 @@ impl Session {
     /// [`LabError::TooManyRows`].
     pub fn feature_window(&mut self, frame: usize, n: usize, dark: bool) -> Result<FeatureWindow> {
         let around_zero = self.pipeline_ask()?.mean_removal != Removal::None;
-        let Window { values, times_s, dim } = self.window(frame, n)?;
+        let Window {
+            values,
+            times_s,
+            dim,
+        } = self.window(frame, n)?;
         let rows = times_s.len();
         let mut picture = Vec::with_capacity(values.len());
         for feature in (0..dim).rev() {
@@ -220,7 +237,13 @@ impl Session {
             Raster::paint(&picture, rows, (min, max), ColourMap::Cividis, dark)
         };
         let (first_s, last_s) = (times_s[0], times_s[rows - 1]);
-        Ok(FeatureWindow { raster, first_s, last_s, rows, dim })
+        Ok(FeatureWindow {
+            raster,
+            first_s,
+            last_s,
+            rows,
+            dim,
+        })
     }
 
     /// The last `n` rows up to a frame, ready for the head.
@@ -229,7 +252,10 @@ impl Session {
         let open = self.opened_mut()?;
         let count = open.times_s.len();
         if frame >= count {
-            return Err(LabError::Frame { index: frame, count });
+            return Err(LabError::Frame {
+                index: frame,
+                count,
+            });
         }
         let mut rows = match open.features.take() {
             Some(rows) => rows,
@@ -243,7 +269,10 @@ impl Session {
 
     fn pipeline_ask(&self) -> Result<PipelineAsk> {
         let open = self.opened()?;
-        Ok(self.pipeline.clone().unwrap_or_else(|| open.default_pipeline()))
+        Ok(self
+            .pipeline
+            .clone()
+            .unwrap_or_else(|| open.default_pipeline()))
     }
 }
 
@@ -257,7 +286,10 @@ impl Open {
             divide_by_mean: true,
             mean_removal: Removal::Window,
             time_constant_s: 2.0,
-            rate_hz: DEFAULT_RATES_HZ.into_iter().find(|usual| *usual <= rate).unwrap_or(0.0),
+            rate_hz: DEFAULT_RATES_HZ
+                .into_iter()
+                .find(|usual| *usual <= rate)
+                .unwrap_or(0.0),
             lags: Vec::new(),
             lag_absolute: false,
         }
@@ -267,14 +299,24 @@ impl Open {
     fn config(&self, ask: &PipelineAsk) -> PipelineConfig {
         let is_state = self.stream().kind == StreamKind::FeatureState;
         PipelineConfig {
-            source: if is_state { FeatureSource::FeatureState } else { FeatureSource::Csi },
-            useful: if is_state { Vec::new() } else { self.useful.clone() },
+            source: if is_state {
+                FeatureSource::FeatureState
+            } else {
+                FeatureSource::Csi
+            },
+            useful: if is_state {
+                Vec::new()
+            } else {
+                self.useful.clone()
+            },
             bands: if is_state { 0 } else { ask.bands },
             divide_by_mean: ask.divide_by_mean && !is_state,
             mean_removal: match ask.mean_removal {
                 Removal::None => MeanRemoval::None,
                 Removal::Window => MeanRemoval::Window,
-                Removal::Exponential => MeanRemoval::Exponential { time_constant_s: ask.time_constant_s },
+                Removal::Exponential => MeanRemoval::Exponential {
+                    time_constant_s: ask.time_constant_s,
+                },
             },
             rate_hz: ask.rate_hz,
             lags: ask.lags.clone(),
@@ -286,14 +328,25 @@ impl Open {
 fn steps(config: &PipelineConfig, open: &Open) -> Vec<String> {
     let mut steps = Vec::new();
     match config.source {
-        FeatureSource::FeatureState => steps.push("The nine numbers of each feature state.".to_string()),
+        FeatureSource::FeatureState => {
+            steps.push("The nine numbers of each feature state.".to_string())
+        }
         FeatureSource::Csi => {
-            let chosen = if open.mask.is_some() { "chosen by hand" } else { "data and pilots" };
-            steps.push(format!("Amplitude of {} subcarriers, {chosen}.", config.useful.len()));
+            let chosen = if open.mask.is_some() {
+                "chosen by hand"
+            } else {
+                "data and pilots"
+            };
+            steps.push(format!(
+                "Amplitude of {} subcarriers, {chosen}.",
+                config.useful.len()
+            ));
         }
     }
     if config.divide_by_mean {
-        steps.push("Divided by the frame's mean, so that the receiver's gain drops out.".to_string());
+        steps.push(
+            "Divided by the frame's mean, so that the receiver's gain drops out.".to_string(),
+        );
     }
     if config.bands > 0 {
         steps.push(format!("Averaged to {} bands of neighbours.", config.bands));
@@ -307,12 +360,20 @@ fn steps(config: &PipelineConfig, open: &Open) -> Vec<String> {
         MeanRemoval::None => {}
         MeanRemoval::Window => steps.push("The mean over the window is subtracted.".to_string()),
         MeanRemoval::Exponential { time_constant_s } => {
-            steps.push(format!("A running mean with a time constant of {time_constant_s} s is subtracted."));
+            steps.push(format!(
+                "A running mean with a time constant of {time_constant_s} s is subtracted."
+            ));
         }
     }
     for lag in &config.lags {
-        let absolute = if config.lag_absolute { " and its absolute value" } else { "" };
-        steps.push(format!("The difference from {lag} rows before{absolute} is added."));
+        let absolute = if config.lag_absolute {
+            " and its absolute value"
+        } else {
+            ""
+        };
+        steps.push(format!(
+            "The difference from {lag} rows before{absolute} is added."
+        ));
     }
     steps
 }

@@ -40,7 +40,13 @@ pub(super) struct Model {
 impl Model {
     fn new(name: &str, blob: WeightBlob, bytes: Vec<u8>, seed: Option<u64>) -> Result<Self> {
         let view = BlobView::new(name, &blob, &bytes, seed)?;
-        Ok(Self { head: TemporalHead::from_blob(&blob), blob, bytes, view, seed })
+        Ok(Self {
+            head: TemporalHead::from_blob(&blob),
+            blob,
+            bytes,
+            view,
+            seed,
+        })
     }
 }
 
@@ -90,10 +96,10 @@ impl Session {
         let model = self.need_model()?;
         let (blob, error) = model.blob.to_dtype(dtype);
         let bytes = blob.encode()?;
-        // Rounded and widened again, weights are no longer those of the seed.
-        let seed = model.seed.filter(|_| blob.weights == model.blob.weights || dtype == Dtype::F16);
-        let name = model.view.name.clone();
-        let view = self.set_model(Model::new(&name, blob, bytes, seed)?)?.clone();
+        let (name, seed) = (model.view.name.clone(), model.seed);
+        let view = self
+            .set_model(Model::new(&name, blob, bytes, seed)?)?
+            .clone();
         Ok(Conversion { view, error })
     }
 
@@ -120,9 +126,15 @@ impl Session {
     fn matrix(&self, index: usize) -> Result<(&[f32], usize)> {
         let blob = &self.need_model()?.blob;
         let matrices = blob.matrices();
-        let error = LabError::Matrix { index, count: matrices.len() };
+        let error = LabError::Matrix {
+            index,
+            count: matrices.len(),
+        };
         let matrix = matrices.get(index).ok_or(error)?;
-        Ok((blob.weights.get(matrix.range.clone()).ok_or(error)?, matrix.cols))
+        Ok((
+            blob.weights.get(matrix.range.clone()).ok_or(error)?,
+            matrix.cols,
+        ))
     }
 
     pub(super) fn need_model(&self) -> Result<&Model> {

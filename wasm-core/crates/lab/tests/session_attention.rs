@@ -1,0 +1,339 @@
+//! The attention room's answers on the built-in recording.
+
+mod session_support;
+
+use csi_lab::session::{AttentionAsk, Session};
+use csi_temporal::attention::{BackendKind, EdgeKind, SparsePattern};
+use csi_temporal::head::TemporalHead;
+use csi_temporal::rvne::WeightBlob;
+use session_support::{default_model, first_ask, ticking, walking};
+
+const FRAME: usize = 1800;
+
+fn ready() -> Session {
+    let mut session = walking();
+    session.blob_new(&default_model()).expect("a blob");
+    session
+}
+
+#[test]
+fn the_answer_is_complete_and_agrees_with_itself() {
+    let mut session = ready();
+    let view = session
+        .attention(&first_ask(FRAME), &ticking())
+        .expect("an answer");
+    assert_eq!(view.n, 256);
+    assert_eq!(view.times_s.len(), 256);
+    for raster in [&view.sparse, &view.dense, &view.difference] {
+        assert_eq!((raster.width, raster.height), (256, 256));
+    }
+    assert_eq!(
+        (view.sparse.min, view.sparse.max),
+        (view.dense.min, view.dense.max),
+        "one scale for both"
+    );
+    assert_eq!(
+        view.difference.min, -view.difference.max,
+        "zero in the middle"
+    );
+    assert_eq!(
+        (view.edges_sparse, view.edges_dense),
+        (SparsePattern::default().edge_count(256), 256 * 257 / 2)
+    );
+    let most = view
+        .divergence
+        .per_frame_max
+        .iter()
+        .copied()
+        .fold(0.0, f32::max);
+    assert_eq!(most, view.divergence.max_abs);
+    assert!(view.divergence.max_abs > 0.0 && view.divergence.mean_abs <= view.divergence.max_abs);
+    // Rows before the first full block see every token: nothing is left out.
+    assert!(
+        view.divergence.per_frame_max[..15]
+            .iter()
+            .all(|difference| *difference < 1e-6)
+    );
+    assert_eq!(
+        (view.sparse_ms, view.dense_ms),
+        (1.0, 1.0),
+        "one tick of the clock each"
+    );
+    assert_eq!(view.saturated, None);
+    assert!(view.score_spread > 0.0);
+}
+
+/// The future and tokens without an edge are transparent; what both see is opaque in both.
+#[test]
+fn pixels_are_transparent_exactly_where_no_weight_is() {
+    let mut session = ready();
+    let ask = AttentionAsk {
+        n: 64,
+        pattern: SparsePattern {
+            window: 4,
+            block_size: 8,
+            landmarks: false,
+            ..SparsePattern::default()
+        },
+        ..first_ask(FRAME)
+    };
+    let view = session.attention(&ask, &ticking()).expect("an answer");
+    let mut edges = Vec::new();
+    for row in 0..64 {
+        ask.pattern.row_edges(row, 64, &mut edges);
+        for token in 0..64 {
+            let opaque =
+                |raster: &csi_lab::raster::Raster| raster.rgba[(row * 64 + token) * 4 + 3] > 0;
+            assert_eq!(opaque(&view.dense), token <= row, "dense {row} {token}");
+            let edge = edges.iter().any(|edge| edge.tokens().contains(&token));
+            assert_eq!(opaque(&view.sparse), edge, "sparse {row} {token}");
+        }
+    }
+}
+
+#[test]
+fn logits_are_those_of_the_head_run_alone() {
+    let mut session = ready();
+    let blob = WeightBlob::parse(session.blob_bytes().expect("bytes")).expect("a blob");
+    let pattern = SparsePattern {
+        window: 8,
+        ..SparsePattern::default()
+    };
+    for (ln_count, backend) in [
+        (false, BackendKind::Sparse),
+        (true, BackendKind::SparseLnCount),
+    ] {
+        let view = session
+            .attention(
+                &AttentionAsk {
+                    ln_count,
+                    pattern,
+                    ..first_ask(FRAME)
+                },
+                &ticking(),
+            )
+            .expect("an answer");
+        // The same window, made again by the session's own pipeline in another session.
+        let mut head = TemporalHead::from_blob(&blob).expect("a head");
+        head.set_pattern(pattern).expect("a pattern");
+        let rows = rows_of(256);
+        assert_eq!(
+            head.forward(&rows, backend).expect("logits").logits,
+            view.logits_sparse
+        );
+        assert_eq!(
+            head.forward(&rows, BackendKind::Dense)
+                .expect("logits")
+                .logits,
+            view.logits_dense
+        );
+    }
+}
+
+/// The feature rows up to `FRAME`, made without a session.
+fn rows_of(n: usize) -> Vec<f32> {
+    use csi_lab::recording::{Decoder, Limits};
+    use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
+    let mut decoder = Decoder::new("walking.csv", Limits::default());
+    decoder
+        .push(&session_support::fixture(
+            "recordings/walking_esp32_107hz.csv",
+        ))
+        .expect("a recording");
+    let recording = decoder.finish().expect("a recording");
+    let stream = &recording.streams[recording.default_stream];
+    let config = PipelineConfig {
+        useful: stream.map.useful(),
+        bands: 16,
+        divide_by_mean: true,
+        mean_removal: MeanRemoval::Window,
+        rate_hz: 50.0,
+        ..PipelineConfig::default()
+    };
+    let mut extractor = Extractor::new(config.clone()).expect("a pipeline");
+    let mut rows = Vec::new();
+    for frame in 0..=FRAME {
+        extractor
+            .push(&stream.frame(frame), &mut |row| {
+                rows.extend_from_slice(row.values)
+            })
+            .expect("a frame");
+    }
+    let mut rows = rows.split_off(rows.len() - n * 16);
+    config.finish_window(&mut rows);
+    rows
+}
+
+#[test]
+fn a_rows_edges_are_the_patterns_and_carry_all_weight() {
+    let mut session = ready();
+    let pattern = SparsePattern {
+        landmarks: false,
+        ..SparsePattern::default()
+    };
+    let ask = AttentionAsk {
+        pattern,
+        head: Some(2),
+        ..first_ask(FRAME)
+    };
+    let edges = session.row_edges(&ask, 200).expect("edges");
+    let mut expected = Vec::new();
+    pattern.row_edges(200, 256, &mut expected);
+    assert_eq!(edges.len(), expected.len());
+    let total: f32 = edges.iter().map(|edge| edge.weight_sparse).sum();
+    assert!((total - 1.0).abs() < 1e-5, "{total}");
+    let left_out: f32 = edges.iter().map(|edge| edge.weight_dense).sum();
+    assert!(
+        left_out < 0.9,
+        "dense attention also looks elsewhere: {left_out}"
+    );
+    for kind in [EdgeKind::Window, EdgeKind::Global, EdgeKind::LogStride] {
+        assert!(edges.iter().any(|edge| edge.kind == kind), "{kind:?}");
+    }
+    assert!(
+        edges
+            .iter()
+            .all(|edge| edge.first == edge.last && edge.seconds <= 17.0 + 60.0)
+    );
+    let landmarks = session.row_edges(&first_ask(FRAME), 200).expect("edges");
+    assert!(
+        landmarks
+            .iter()
+            .any(|edge| edge.kind == EdgeKind::Landmark && edge.last == edge.first + 15)
+    );
+    assert_eq!(
+        session.row_edges(&ask, 256).expect_err("256 rows").code(),
+        "attention/row-out-of-range"
+    );
+}
+
+#[test]
+fn a_saturated_pattern_is_examined() {
+    let mut session = ready();
+    let ask = AttentionAsk {
+        pattern: SparsePattern {
+            window: 256,
+            block_size: 256,
+            ..SparsePattern::default()
+        },
+        ..first_ask(FRAME)
+    };
+    let check = session
+        .attention(&ask, &ticking())
+        .expect("an answer")
+        .saturated
+        .expect("a check");
+    assert!(
+        check.passes && check.max_abs_but_last < 1e-6 && check.magnitude > 0.0,
+        "{check:?}"
+    );
+}
+
+#[test]
+fn a_sweep_ends_and_dies_with_what_it_was_made_of() {
+    let mut session = ready();
+    assert_eq!(session.sweep_begin(&first_ask(FRAME)).expect("a sweep"), 24);
+    let clock = ticking();
+    let mut points = Vec::new();
+    loop {
+        let next = session.sweep_step(0.0, &clock).expect("a step");
+        if next.is_empty() {
+            break;
+        }
+        points.extend(next);
+    }
+    assert_eq!(points.len(), 24);
+    let own = points
+        .iter()
+        .find(|point| (point.window, point.block) == (32, 16))
+        .expect("the default setting");
+    let view = session
+        .attention(&first_ask(FRAME), &clock)
+        .expect("an answer");
+    assert_eq!(
+        (own.max_abs, own.mean_abs, own.edges),
+        (
+            view.divergence.max_abs,
+            view.divergence.mean_abs,
+            view.edges_sparse
+        )
+    );
+    session.sweep_begin(&first_ask(FRAME)).expect("a sweep");
+    session
+        .set_mask(Some(&[
+            8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+        ]))
+        .expect("a mask");
+    assert_eq!(
+        session
+            .sweep_step(0.0, &clock)
+            .expect_err("another recording")
+            .code(),
+        "lab/no-sweep"
+    );
+}
+
+#[test]
+fn probabilities_add_up_to_one() {
+    let mut session = ready();
+    for frame in [0, 40, FRAME] {
+        let classes = session
+            .classify(frame, 50)
+            .expect("an answer")
+            .expect("a model that fits");
+        for probabilities in [&classes.sparse, &classes.dense] {
+            assert_eq!(probabilities.len(), 4);
+            assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn questions_out_of_range_are_refused_with_their_code() {
+    let mut session = ready();
+    let mut code = |ask: AttentionAsk| {
+        session
+            .attention(&ask, &ticking())
+            .expect_err("a refusal")
+            .code()
+    };
+    assert_eq!(
+        code(AttentionAsk {
+            layer: 2,
+            ..first_ask(FRAME)
+        }),
+        "head/layer-out-of-range"
+    );
+    assert_eq!(
+        code(AttentionAsk {
+            head: Some(4),
+            ..first_ask(FRAME)
+        }),
+        "attention/head-out-of-range"
+    );
+    assert_eq!(
+        code(AttentionAsk {
+            n: 0,
+            ..first_ask(FRAME)
+        }),
+        "lab/no-rows"
+    );
+    assert_eq!(
+        code(AttentionAsk {
+            frame: 1 << 40,
+            ..first_ask(FRAME)
+        }),
+        "lab/frame"
+    );
+    let pattern = SparsePattern {
+        block_size: 0,
+        ..SparsePattern::default()
+    };
+    assert_eq!(
+        code(AttentionAsk {
+            pattern,
+            ..first_ask(FRAME)
+        }),
+        "attention/zero-block-size"
+    );
+}
