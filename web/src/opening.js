@@ -79,7 +79,7 @@ export function createOpening({ lab, store, player, journal, notices }) {
     const notice = h("section", { class: "notice", role: "status", data: { stay: "" } },
       h("header", null, h("h2", null, `Reading ${file.name}`), button("Cancel", cancel, { class: "button small", id: "open-cancel" })), bar, text);
     // Small files are open before anyone could read this.
-    const timer = setTimeout(() => byId("notices").append(notice), 250);
+    const timer = setTimeout(() => byId("notices").append(notice), 150);
     return {
       /** @param {{bytes: number, frames: number}} progress @param {number} ms */
       show(progress, ms) {

@@ -21,7 +21,7 @@ export class Notices {
     this.root.querySelector(`[data-code="${CSS.escape(error.code)}"]`)?.remove();
     const lines = [`What happened: ${what}`, `What it means: ${means}`, `What to do: ${todo}`, `Code: ${error.code}`];
     const copy = button("Copy", () => void navigator.clipboard?.writeText(lines.join("\n")), { class: "button small" });
-    this.show("error", sentence(what), [means, todo], error.code, [copy], error.code);
+    this.show("error", about ? what : sentence(what), [means, todo], error.code, [copy], error.code);
   };
 
   /** @param {string} title @param {string} text @param {HTMLElement[]} [tools] @param {string} [key] */

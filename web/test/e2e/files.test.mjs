@@ -131,9 +131,10 @@ test("bad weights are refused with the exact reason and the old ones stay", () =
 }));
 
 test("a large file shows progress and Cancel keeps the old recording", async () => {
+  // Reading runs at some 100 MB/s: this lasts long enough for a hand to reach the button.
   const big = join(folder, "big.csv");
   const block = `${WALKING_LINES.slice(0, 1000).filter(Boolean).join("\n")}\n`;
-  writeFileSync(big, `${block.repeat(Math.ceil(40e6 / block.length))}`);
+  writeFileSync(big, `${block.repeat(Math.ceil(160e6 / block.length))}`);
   await withPage(browser, async (page) => {
     await choose(page, big);
     await page.locator("#open-cancel").waitFor();

@@ -2,7 +2,7 @@
 // Every room at laptop and phone width: a picture of each, nothing cut off, usable without a mouse or eyes.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import axe from "@axe-core/playwright";
+import { AxeBuilder } from "@axe-core/playwright";
 import { edgesChanged, launch, room, screenshot, slide, withPage } from "./page.mjs";
 
 /** @type {import("playwright-core").Browser} */
@@ -46,7 +46,7 @@ for (const scheme of /** @type {const} */ (["light", "dark"])) {
       }
       await screenshot(page, `${name.toLowerCase()}-1280-${scheme}`);
       await nothingCut(page);
-      const { violations } = await new axe.AxeBuilder({ page }).analyze();
+      const { violations } = await new AxeBuilder({ page }).analyze();
       const serious = violations.filter((v) => v.impact === "serious" || v.impact === "critical");
       assert.deepEqual(serious.map((v) => `${name} ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 140)).join(" | ")}`), []);
     }

@@ -1,0 +1,148 @@
+// The wasm package in node: it opens the built-in recording and answers every question of the
+// rooms, with the shapes that its type declarations promise and errors that carry a code.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import * as core from "../pkg/wasm_core.js";
+
+const at = (path) => new URL(path, import.meta.url);
+core.initSync({ module: readFileSync(at("../pkg/wasm_core_bg.wasm")) });
+const walking = readFileSync(at("../../fixtures/recordings/walking_esp32_107hz.csv"));
+
+const DEFAULT_BLOB = { inputDim: 16, qHeads: 4, kvHeads: 1, headDim: 32, layers: 2, classes: 4, seedHex: "C5110007DEADBEEF", f16: false };
+const ATTENTION = { frame: 1800, n: 256, layer: 0, head: -1, window: 32, block: 16, logStride: true, landmarks: true, globalToken: true, lnCount: false, dark: true };
+
+/** A lab with the built-in recording open. */
+function opened() {
+  const lab = new core.Lab();
+  lab.openBegin("walking.csv");
+  for (let start = 0; start < walking.length; start += 65536) {
+    const progress = lab.openPush(walking.subarray(start, start + 65536));
+    assert.equal(progress.bytes, Math.min(start + 65536, walking.length));
+  }
+  return { lab, info: lab.openFinish() };
+}
+
+/** Every pixel is there, and nothing more. */
+function isRaster(raster) {
+  assert.ok(raster.rgba instanceof Uint8ClampedArray);
+  assert.equal(raster.rgba.length, raster.width * raster.height * 4);
+  assert.ok(raster.max > raster.min, `${raster.min} to ${raster.max}`);
+  assert.ok(["cividis", "twilight", "vik", "magma"].includes(raster.map));
+}
+
+function isSeries(series) {
+  assert.ok(series.x instanceof Float64Array && series.min instanceof Float32Array && series.max instanceof Float32Array);
+  assert.ok(series.x.length === series.min.length && series.x.length === series.max.length);
+}
+
+test("the built-in recording opens and is described", () => {
+  const { lab, info } = opened();
+  assert.equal(info.source, "RECORDED");
+  assert.equal(info.frames, 2400);
+  assert.ok(Math.abs(info.rateHz - 107.9) < 1, `${info.rateHz} Hz`);
+  assert.equal(lab.times().length, info.frames);
+  assert.equal(lab.subcarriers().length, info.pairs);
+  const doctor = lab.doctor();
+  assert.equal(doctor.format, "esp32-csi-tool-csv");
+  assert.equal(doctor.frames, info.frames);
+  assert.deepEqual(Object.keys(doctor.frame_lengths), ["128"]);
+  assert.ok(doctor.sentences.length > 1 && doctor.sentences.every((s) => typeof s === "string"));
+});
+
+test("rasters and series have the promised shapes", () => {
+  const { lab, info } = opened();
+  const range = { startS: 0, endS: info.spanS, columns: 300 };
+  for (const kind of ["amplitude", "phase", "variance"]) {
+    const raster = lab.waterfall({ ...range, kind, gain: true, usefulOnly: true, dark: false });
+    isRaster(raster);
+    assert.deepEqual([raster.width, raster.height], [300, 52]);
+  }
+  isSeries(lab.subcarrierSeries({ ...range, pair: 20, quantity: "amplitude", gain: false }));
+  isSeries(lab.rssiSeries(range));
+  isSeries(lab.rateSeries(range));
+  isSeries(lab.overview({ columns: 300 }));
+  const spectrum = lab.spectrum(0, true);
+  assert.equal(spectrum.k.length, info.pairs);
+  assert.equal(spectrum.role.length, info.pairs);
+});
+
+test("features, model and attention answer", () => {
+  const { lab } = opened();
+  assert.equal(lab.blobInfo(), null);
+  const blob = lab.blobNew(DEFAULT_BLOB);
+  assert.deepEqual([blob.bytes, blob.parameters, blob.crc32Hex], [41244, 10304, "dc807956"]);
+  assert.deepEqual(Buffer.from(lab.blobBytes()), readFileSync(at("../../fixtures/models/aether_seeded.rvne")));
+  assert.deepEqual(lab.blobInfo(), blob);
+  const pipeline = lab.pipeline();
+  assert.equal(pipeline.matches, true);
+  const { featureDim, modelInputDim, matches, steps, usefulCount, heldRows, refusedFrames, ...dto } = pipeline;
+  assert.deepEqual(lab.setPipeline(dto).steps, steps);
+  isRaster(lab.featureWindow({ frame: 1000, n: 64, dark: true }).raster);
+  isRaster(lab.heatmap(0, true));
+  const histogram = lab.histogram(0, 20);
+  assert.deepEqual([histogram.edges.length, histogram.counts.length], [21, 20]);
+
+  const result = lab.attention(ATTENTION);
+  for (const raster of [result.sparse, result.dense, result.difference]) isRaster(raster);
+  assert.deepEqual([result.n, result.x.length, result.perFrameMax.length], [256, 256, 256]);
+  assert.equal(result.edgesDense, (256 * 257) / 2);
+  assert.equal(result.saturated, null);
+  assert.equal(lab.attention({ ...ATTENTION, window: 256, block: 256 }).saturated.passes, true);
+  const edges = lab.rowEdges({ ...ATTENTION, row: 255 });
+  assert.deepEqual(new Set(edges.map((edge) => edge.kind)), new Set(["window", "global", "log-stride", "landmark"]));
+  const points = [];
+  assert.equal(lab.sweepBegin(ATTENTION), 24);
+  for (let next = lab.sweepStep(5); next.length > 0; next = lab.sweepStep(5)) points.push(...next);
+  assert.equal(points.length, 24);
+  const classes = lab.classify({ frame: 1000, n: 64 });
+  assert.ok(Math.abs(classes.sparse.reduce((a, b) => a + b) - 1) < 1e-6 && classes.dense.length === 4);
+  assert.equal(lab.blobConvert("f16").info.dtype, "f16");
+});
+
+test("replay runs on the recording's clock", () => {
+  const replay = new core.Replay(Float64Array.of(0, 1e5, 2e5, 3e5));
+  replay.play(1000);
+  assert.equal(replay.advance(1250), true);
+  assert.deepEqual([replay.frame, replay.playing, replay.seconds], [2, true, 0.25]);
+  replay.stepFrames(-1);
+  assert.equal(replay.frame, 1);
+  replay.stepFrames(-9);
+  assert.equal(replay.frame, 0);
+  replay.free();
+});
+
+test("every error has a code that is listed, and a sentence", () => {
+  const codes = new Set(core.errorCodes());
+  const { lab, info } = opened();
+  const refusals = {
+    "lab/stream": () => lab.selectStream(7),
+    "lab/pair": () => lab.setMask(Uint16Array.of(900)),
+    "lab/no-model": () => lab.attention(ATTENTION),
+    "lab/seed": () => lab.blobNew({ ...DEFAULT_BLOB, seedHex: "seed" }),
+    "rvne/gqa-ratio": () => lab.blobNew({ ...DEFAULT_BLOB, kvHeads: 3 }),
+    "rvne/too-short": () => lab.blobOpen("empty", new Uint8Array()),
+    "lab/not-opening": () => lab.openFinish(),
+    "lab/bad-argument": () => lab.waterfall({}),
+    "feature/bands": () => lab.setPipeline({ ...lab.pipeline(), bands: 999 }),
+  };
+  for (const [code, call] of Object.entries(refusals)) {
+    assert.throws(call, (error) => error instanceof Error && error.code === code && error.message.length > 10, code);
+    assert.ok(codes.has(code), code);
+  }
+  lab.openBegin("empty.csv");
+  assert.throws(() => lab.openFinish(), { code: "recording/empty" });
+  assert.equal(lab.selectStream(0).frames, info.frames, "the old recording is still open");
+});
+
+test("the self-test table is the golden one", () => {
+  const golden = readFileSync(at("../../fixtures/golden/bits.txt"), "utf8");
+  const lines = (text) => text.split("\n").filter((line) => line && !line.startsWith("#"));
+  assert.deepEqual(lines(core.selfTestBits()), lines(golden));
+});
+
+test("the binary stays small", async () => {
+  const { gzipSync } = await import("node:zlib");
+  const compressed = gzipSync(readFileSync(at("../pkg/wasm_core_bg.wasm"))).length;
+  assert.ok(compressed < 600_000, `${compressed} bytes compressed`);
+});
