@@ -5,6 +5,7 @@
 //! needs a document and is refused by a strict style policy), and a bitmap is one `putImageData`
 //! (the default draws each pixel as a rectangle).
 
+use js_sys::{Array, Float32Array, Float64Array};
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
 };
@@ -19,7 +20,7 @@ use csi_lab::figure::{
     self, AxesSpec, BarsSpec, ColourBarSpec, FigureError, LineSpec, Look, Marker, Series,
 };
 
-use crate::dto::{doubles, flag, floats, get, list, number, object, optional_number, text};
+use crate::dto::{flag, get, number, object, optional_number, text};
 use crate::error::{Result, bad_argument, thrown};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -71,6 +72,30 @@ extern "C" {
     /// A specification of a figure, as JavaScript sees it.
     #[wasm_bindgen(typescript_type = "ColorBarSpec")]
     pub type ColorBarSpecJs;
+}
+
+/// A `Float64Array` property that may be absent.
+fn doubles(object: &JsValue, name: &str) -> Option<Vec<f64>> {
+    get(object, name)
+        .dyn_into::<Float64Array>()
+        .ok()
+        .map(|array| array.to_vec())
+}
+
+/// A `Float32Array` property that may be absent.
+fn floats(object: &JsValue, name: &str) -> Option<Vec<f32>> {
+    get(object, name)
+        .dyn_into::<Float32Array>()
+        .ok()
+        .map(|array| array.to_vec())
+}
+
+/// The entries of an array property; none where it is absent.
+fn list(object: &JsValue, name: &str) -> Vec<JsValue> {
+    get(object, name)
+        .dyn_into::<Array>()
+        .map(|array| array.to_vec())
+        .unwrap_or_default()
 }
 
 fn colour(object: &JsValue) -> Result<Token> {

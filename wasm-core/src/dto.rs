@@ -3,11 +3,11 @@
 //! Small results go through serde, arrays through typed arrays. [`TYPES`] is what TypeScript is
 //! told about them; `web/test/wasm.test.mjs` compares it with what really comes.
 
-use js_sys::{Array, Float32Array, Float64Array, Object, Reflect, Uint8ClampedArray};
+use js_sys::{Float32Array, Float64Array, Object, Reflect, Uint8ClampedArray};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 
 use csi_lab::raster::{Raster, Thinned};
 
@@ -38,30 +38,6 @@ pub fn optional_number(object: &JsValue, name: &str) -> Option<f64> {
 /// A property as a truth value; absent is false.
 pub fn flag(object: &JsValue, name: &str) -> bool {
     get(object, name).is_truthy()
-}
-
-/// A `Float64Array` property that may be absent.
-pub fn doubles(object: &JsValue, name: &str) -> Option<Vec<f64>> {
-    get(object, name)
-        .dyn_into::<Float64Array>()
-        .ok()
-        .map(|array| array.to_vec())
-}
-
-/// A `Float32Array` property that may be absent.
-pub fn floats(object: &JsValue, name: &str) -> Option<Vec<f32>> {
-    get(object, name)
-        .dyn_into::<Float32Array>()
-        .ok()
-        .map(|array| array.to_vec())
-}
-
-/// The entries of an array property; none where it is absent.
-pub fn list(object: &JsValue, name: &str) -> Vec<JsValue> {
-    get(object, name)
-        .dyn_into::<Array>()
-        .map(|array| array.to_vec())
-        .unwrap_or_default()
 }
 
 /// A whole number property from 0 up.

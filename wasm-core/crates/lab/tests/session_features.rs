@@ -166,3 +166,27 @@ fn feature_states_are_rows_of_nine() {
         9
     );
 }
+
+/// A mask too small for the chosen bands gives the default pipeline, and the choice comes back.
+#[test]
+fn a_pipeline_that_no_longer_fits_waits() {
+    let mut session = walking();
+    let ask = PipelineAsk {
+        bands: 20,
+        ..session.pipeline().expect("a pipeline").ask
+    };
+    assert_eq!(
+        session
+            .set_pipeline(ask.clone())
+            .expect("52 pairs")
+            .feature_dim,
+        20
+    );
+    session
+        .set_mask(Some(&[10, 11, 12, 13, 14]))
+        .expect("a mask");
+    assert_eq!(session.pipeline().expect("the default").feature_dim, 5);
+    assert!(session.feature_window(100, 8, true).is_ok());
+    session.set_mask(None).expect("automatic");
+    assert_eq!(session.pipeline().expect("the choice").ask, ask);
+}

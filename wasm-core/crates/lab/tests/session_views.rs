@@ -225,7 +225,7 @@ fn the_rate_is_the_recordings_own() {
 #[test]
 fn the_motion_strip_ignores_gain() {
     let amplitude = |frame: usize, pair: usize| {
-        let gain = if frame % 2 == 0 { 1.0 } else { 3.0 };
+        let gain = if frame.is_multiple_of(2) { 1.0 } else { 3.0 };
         let bump = if (100..150).contains(&frame) && pair == 7 {
             (frame % 3) as f32
         } else {

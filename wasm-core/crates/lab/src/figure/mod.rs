@@ -400,7 +400,7 @@ fn draw_frame<B: DrawingBackend>(
         y_reversed,
     };
     let x_ticks = labels.x_ticks.unwrap_or_else(|| {
-        x.ticks((f64::from(right - left) / (72.0 * pen.look.ratio)).max(2.0) as usize)
+        x.ticks((f64::from(right - left) / (56.0 * pen.look.ratio)).max(2.0) as usize)
     });
     let tick_px = pen.px(4.0);
     for tick in &y_ticks {

@@ -197,7 +197,8 @@ impl Session {
         })
     }
 
-    /// Chooses a pipeline, for this and later recordings.
+    /// Chooses a pipeline, for this and later recordings. One whose pairs do not suit it gets the
+    /// default pipeline; [`PipelineView::steps`] tells which it is.
     ///
     /// # Errors
     ///
@@ -267,12 +268,12 @@ impl Session {
         window
     }
 
+    /// The pipeline that was chosen, as long as the recording's pairs suit it; else the default.
     fn pipeline_ask(&self) -> Result<PipelineAsk> {
         let open = self.opened()?;
-        Ok(self
-            .pipeline
-            .clone()
-            .unwrap_or_else(|| open.default_pipeline()))
+        let fits = |ask: &PipelineAsk| open.config(ask).validate().is_ok();
+        let chosen = self.pipeline.clone().filter(fits);
+        Ok(chosen.unwrap_or_else(|| open.default_pipeline()))
     }
 }
 
