@@ -337,3 +337,33 @@ fn questions_out_of_range_are_refused_with_their_code() {
         "attention/zero-block-size"
     );
 }
+
+/// Dense minus sparse: orange where sparse attention does not look, blue where it looks too much.
+#[test]
+fn what_sparse_attention_leaves_out_is_orange() {
+    let mut session = ready();
+    let pattern = SparsePattern {
+        window: 4,
+        log_stride: false,
+        landmarks: false,
+        global_token: false,
+        ..SparsePattern::default()
+    };
+    let ask = AttentionAsk {
+        n: 64,
+        pattern,
+        ..first_ask(FRAME)
+    };
+    let raster = session
+        .attention(&ask, &ticking())
+        .expect("an answer")
+        .difference;
+    let pixel = |row: usize, token: usize| {
+        let at = (row * 64 + token) * 4;
+        (raster.rgba[at], raster.rgba[at + 2])
+    };
+    let (red, blue) = pixel(60, 10);
+    assert!(red > blue, "left out: {red} {blue}");
+    let (red, blue) = pixel(60, 58);
+    assert!(blue > red, "looked at too much: {red} {blue}");
+}

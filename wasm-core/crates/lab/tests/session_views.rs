@@ -330,6 +330,86 @@ fn every_fixture_can_be_looked_at() {
     assert!(seen >= 10, "only {seen} streams");
 }
 
+/// Columns of half a second and more: the variance of sixteen of their frames, evenly spread.
+#[test]
+fn the_variance_is_that_of_the_columns_frames() {
+    let amplitude = |frame: usize, pair: usize| ((frame * (pair + 3)) % 17) as f32;
+    let session = made(16 * 8, amplitude);
+    let ask = WaterfallAsk {
+        end_s: 1.28,
+        columns: 2,
+        kind: WaterfallKind::Variance,
+        useful_only: false,
+        ..ASK
+    };
+    let raster = session.waterfall(&ask).expect("a raster");
+    for column in 0..2 {
+        let frames: Vec<usize> = (0..16).map(|i| column * 64 + i * 63 / 15).collect();
+        for row in 0..PAIRS {
+            let pair = PAIRS - 1 - row;
+            let values: Vec<f32> = frames.iter().map(|frame| amplitude(*frame, pair)).collect();
+            let mean = values.iter().sum::<f32>() / 16.0;
+            let expected = values
+                .iter()
+                .map(|value| (value - mean).powi(2))
+                .sum::<f32>()
+                / 15.0;
+            let step = (raster.max - raster.min) / 255.0;
+            let got = number(&raster, column, row).expect("an opaque pixel");
+            let clamped = expected.clamp(raster.min, raster.max);
+            assert!(
+                (got - clamped).abs() <= step * 1.01,
+                "{column} {row}: {got}, not {expected}"
+            );
+        }
+    }
+}
+
+/// The last frame of a column, as `atan2(imag, real)` of the bytes in the file.
+#[test]
+fn the_phase_is_that_of_the_columns_last_frame() {
+    let line = |time: u32, real: i32| {
+        let pairs: Vec<String> = (0..64)
+            .map(|pair| format!("{} {real}", pair - 32))
+            .collect();
+        let head = "CSI_DATA,AP,20:50:0D:2A:A2:E4,-68,11,1,0,1,1,1,0,0,0,0,-96,0,1,0";
+        format!("{head},{time},0,84,0,0,1.0,128,[{} ]\n", pairs.join(" "))
+    };
+    let reals = [40, -40, 7, -3, 90];
+    let text: String = (0..5)
+        .map(|i| line(i * 10_000, reals[i as usize]))
+        .collect();
+    let session = opened("phase.csv", text.as_bytes());
+    // Columns of 20 ms: frames 0 and 1, 2 and 3, 4.
+    let ask = WaterfallAsk {
+        start_s: -0.005,
+        end_s: 0.055,
+        columns: 3,
+        kind: WaterfallKind::Phase,
+        useful_only: true,
+        ..ASK
+    };
+    let raster = session.waterfall(&ask).expect("a raster");
+    let subcarriers = session.subcarriers().expect("open");
+    let mut useful: Vec<_> = subcarriers.iter().filter(|s| s.useful).collect();
+    useful.sort_by_key(|s| core::cmp::Reverse(s.k));
+    let table = ColourMap::Twilight.table(false);
+    for (column, real) in [(0, -40.0f32), (1, -3.0), (2, 90.0)] {
+        for (row, subcarrier) in useful.iter().enumerate() {
+            let phase = (subcarrier.pair as f32 - 32.0).atan2(real);
+            let part = (phase / core::f32::consts::PI + 1.0) / 2.0;
+            let pixel = &raster.rgba[(row * 3 + column) * 4..][..3];
+            let index = (part * 255.0 + 0.5) as usize;
+            let near = index.saturating_sub(1)..=(index + 1).min(255);
+            assert!(
+                near.into_iter().any(|i| table[i] == pixel),
+                "{column} {row}"
+            );
+        }
+    }
+    assert_eq!(raster.height, useful.len());
+}
+
 quickcheck! {
     fn no_range_makes_a_view_panic(start: f64, end: f64, columns: u16, pair: u8) -> bool {
         let session = made(30, ramp);
