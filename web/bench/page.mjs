@@ -169,7 +169,7 @@ async function openLarge() {
     new PerformanceObserver((list) => kept.tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask" });
   });
   await chooseFile(page, file);
-  await page.waitForTimeout(1500);
+  await page.locator("#open-cancel").waitFor();
   const at = Date.now();
   await page.locator("#open-cancel").click();
   await page.locator("#open-cancel").waitFor({ state: "detached" });

@@ -25,7 +25,7 @@ const control = (key) => (/** @type {Parameters<NonNullable<Action["matches"]>>[
 /**
  * @param {Pick<import("./player.js").Player, "toggle" | "stepFrames" | "stepSeconds" | "home" | "end" | "faster" | "loop">} player
  * @param {{room: (room: import("./store.js").Room) => void, open: () => void, palette: () => void, help: () => void,
- *   escape: () => void, theme: () => void, side: () => void, letters: () => void, builtIn: () => void}} page
+ *   escape: () => void, theme: () => void, side: () => void, zoom: (factor: number) => void, pan: (views: number) => void, letters: () => void, builtIn: () => void}} page
  * @returns {Action[]}
  */
 export function makeActions(player, page) {
@@ -40,6 +40,10 @@ export function makeActions(player, page) {
     { id: "slower", name: "Half the speed", keys: "[", matches: character("["), letter: true, run: () => player.faster(0.5) },
     { id: "faster", name: "Double the speed", keys: "]", matches: character("]"), letter: true, run: () => player.faster(2) },
     { id: "loop", name: "Loop on or off", keys: "L", matches: character("l"), letter: true, run: player.loop },
+    { id: "zoom-in", name: "Zoom in: fewer seconds", keys: "W", matches: character("w"), letter: true, run: () => page.zoom(0.5) },
+    { id: "zoom-out", name: "Zoom out: more seconds", keys: "S", matches: character("s"), letter: true, run: () => page.zoom(2) },
+    { id: "pan-left", name: "A quarter of the view back", keys: "A", matches: character("a"), letter: true, run: () => page.pan(-0.25) },
+    { id: "pan-right", name: "A quarter of the view on", keys: "D", matches: character("d"), letter: true, run: () => page.pan(0.25) },
     { id: "room-recording", name: "Room: Recording", keys: "1", matches: character("1"), letter: true, run: () => page.room("recording") },
     { id: "room-attention", name: "Room: Attention", keys: "2", matches: character("2"), letter: true, run: () => page.room("attention") },
     { id: "room-model", name: "Room: Model", keys: "3", matches: character("3"), letter: true, run: () => page.room("model") },

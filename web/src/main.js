@@ -76,6 +76,8 @@ async function main() {
     escape: () => { if (!notices.dismiss() && innerWidth < 720) store.update({ sideOpen: false }); },
     theme: nextTheme,
     side,
+    zoom: (factor) => store.update({ viewS: Math.min(Math.max(10, player.span()), Math.max(0.5, store.state.viewS * factor)) }),
+    pan: (views) => player.stepSeconds(views * store.state.viewS),
     letters: () => setLetters(!store.state.letters),
     builtIn: () => void openBuiltIn(opening, notices),
   });
@@ -89,6 +91,12 @@ async function main() {
   // A head to look through from the start: random weights, and everywhere called so.
   const blob = (await lab.blobInfo()) ?? (await lab.blobNew({ inputDim: 16, qHeads: 4, kvHeads: 1, headDim: 32, layers: 2, classes: 4, seedHex: "C5110007DEADBEEF", f16: false }));
   store.update({ blob });
+  journal.add("info", `weights: ${blob.bytes} bytes, CRC-32 ${blob.crc32Hex}, ${blob.trainedWith}`);
+  store.addEventListener("change", (event) => {
+    const changed = /** @type {CustomEvent<Set<string>>} */ (event).detail;
+    const { playing, seconds, speed } = store.state;
+    if (changed.has("playing")) journal.add("info", `${playing ? "play" : "pause"} at ${seconds.toFixed(2)} s, speed ${speed}`);
+  }, { signal });
   await openBuiltIn(opening, notices);
 }
 

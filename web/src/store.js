@@ -19,6 +19,7 @@
  *   speed: number,
  *   looping: boolean,
  *   pair: number,
+ *   viewS: number,
  *   pipeline: import("./lab.js").PipelineInfo | null,
  *   blob: import("./lab.js").BlobInfo | null,
  *   attention: AttentionSettings,
@@ -42,6 +43,7 @@ export function initialState() {
     speed: 1,
     looping: false,
     pair: 0,
+    viewS: 10, // seconds that the plots over time show
     pipeline: null,
     blob: null,
     attention: { n: 256, window: 32, block: 16, head: -1, layer: 0, logStride: true, landmarks: true, globalToken: true, lnCount: false },

@@ -4,7 +4,7 @@
 import { h, segmented } from "../ui/dom.js";
 import { clock, integer, milliseconds, percent, significant } from "../ui/format.js";
 import { latest } from "../ui/latest.js";
-import { beforeFrame, createPlot } from "../ui/plot.js";
+import { addCursor, beforeFrame, createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
 import { lastFrame } from "../rows.js";
 import { mountAttentionSide } from "./attention-side.js";
@@ -65,8 +65,10 @@ export function mountAttention(root, side, ctx) {
       });
     },
     describe: () => result ? `Difference of the attention outputs per row: max ${significant(result.maxAbs)}, mean ${significant(result.meanAbs)}` : "Output difference per row",
+    drawn: () => moveRow(),
     table: () => ({ columns: ["time_s", "max_abs", "mean_abs"], rows: result ? [...result.x].map((x, i) => [x, result?.perFrameMax[i] ?? NaN, result?.perFrameMean[i] ?? NaN]) : [] }),
   }, ctx);
+  const moveCursor = addCursor(perFrame);
   const sweep = createSweep(ctx, missing, () => result);
 
   const out = {
@@ -119,6 +121,23 @@ export function mountAttention(root, side, ctx) {
     out.denseMs.value = milliseconds(r.denseMs);
     sideView.result(r);
     redraw();
+    note(r);
+  }
+  let noted = "";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let noting;
+  /** Writes a setting down once it has stood still. @param {Result} r */
+  function note(r) {
+    const { n, window, block, logStride, landmarks, globalToken, lnCount } = store.state.attention;
+    const on = Object.entries({ "log stride": logStride, landmarks, "global token": globalToken, "ln(count)": lnCount }).filter(([, is]) => is).map(([name]) => name);
+    const setting = `attention: ${n} rows, window ${window}, block ${block}, ${on.join(", ") || "window only"}`;
+    clearTimeout(noting);
+    if (setting !== noted) {
+      noting = setTimeout(() => {
+        noted = setting;
+        ctx.journal.add("info", `${setting}: ${integer(r.edgesSparse)} of ${integer(r.edgesDense)} edges, mean error ${significant(r.meanAbs)}, max ${significant(r.maxAbs)}`);
+      }, 800);
+    }
   }
   function redraw() {
     for (const plot of [...maps, perFrame]) plot.redraw();
@@ -135,6 +154,7 @@ export function mountAttention(root, side, ctx) {
       lines[i].hidden = row < 0 || !result || !area;
       if (area && result) lines[i].style.transform = `translateY(${((row + 0.5) / result.n) * area.height}px)`;
     });
+    if (result) moveCursor(row < 0 ? NaN : result.x[row], result.firstSeconds, result.lastSeconds);
   }
   /** @param {number} wanted */
   function setRow(wanted) {

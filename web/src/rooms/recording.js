@@ -13,7 +13,6 @@ import { mountSubcarrierMap } from "./subcarriers.js";
 /** What one answer of the worker covers: more than is seen, so that the view can move inside. */
 /** @typedef {{startS: number, endS: number, key: string, waterfall: import("../lab.js").Raster, pair: Thinned, rssi: Thinned, rate: Thinned}} Tile */
 
-const SPAN_S = 10;
 /** Share of the view that lies before the cursor. */
 const LEAD = 0.75;
 /** A pause of the recording shorter than this is no gap: the line plots join over it as well. */
@@ -32,7 +31,7 @@ export function mountRecording(root, side, ctx) {
   let kind = /** @type {Kind} */ ("amplitude");
   let gain = true;
   let fitAll = false;
-  let view = { startS: 0, endS: SPAN_S };
+  let view = { startS: 0, endS: 10 };
   /** @type {Tile | null} */
   let tile = null;
   let asked = "";
@@ -53,7 +52,7 @@ export function mountRecording(root, side, ctx) {
   const gainButton = button("Gain out", () => { gain = !gain; gainButton.setAttribute("aria-pressed", String(gain)); refresh(); },
     { class: "button small", "aria-pressed": "true", title: "Divide each frame by its mean amplitude: takes the receiver's gain steps out" });
   const fitButton = button("Fit all", () => { fitAll = !fitAll; fitButton.setAttribute("aria-pressed", String(fitAll)); follow(); },
-    { class: "button small", "aria-pressed": "false", title: "Show the whole recording instead of ten seconds around the cursor" });
+    { class: "button small", "aria-pressed": "false", title: "Show the whole recording instead of some seconds around the cursor" });
 
   const waterfall = createRasterPlot({
     title: "Waterfall", wasm,
@@ -168,7 +167,7 @@ export function mountRecording(root, side, ctx) {
   /** Moves the view with the cursor. */
   function follow() {
     const total = Math.max(player.span(), 1e-3);
-    const length = fitAll ? total : Math.min(SPAN_S, total);
+    const length = fitAll ? total : Math.min(store.state.viewS, total);
     const start = Math.max(0, Math.min(total - length, store.state.seconds - LEAD * length));
     if (start !== view.startS || start + length !== view.endS) {
       view = { startS: start, endS: start + length };
@@ -189,7 +188,7 @@ export function mountRecording(root, side, ctx) {
     follow();
     askSpectrum({ frame: store.state.frame });
   };
-  store.watch(["seconds", "frame", "room"], onFrame, signal);
+  store.watch(["seconds", "frame", "room", "viewS"], onFrame, signal);
   store.watch(["dark", "pair"], () => { if (store.state.recording) refresh(); drawMap(); }, signal);
   store.watch(["times", "revision"], async ({ recording }) => {
     if (!recording) return;

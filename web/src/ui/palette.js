@@ -26,6 +26,8 @@ export function openPalette(actions) {
   function run(index) {
     const action = found[index];
     dialog.close();
+    // At once, not with the close event: until then the field would keep the focus and the keys.
+    dialog.remove();
     action?.run();
   }
   input.addEventListener("input", () => { chosen = 0; render(); });
@@ -52,7 +54,7 @@ export function openPalette(actions) {
 export function openHelp(actions, store, setLetters) {
   if (document.querySelector("dialog[open]")) return;
   const rows = actions.filter((action) => action.keys);
-  const letters = check("Keys of one character ([ ] L ? 1–4) act", store.state.letters, setLetters);
+  const letters = check("Keys of one character ([ ] L ? 1–4 W A S D) act", store.state.letters, setLetters);
   openDialog("Help and keys", h("div", { class: "body" },
     h("p", null, "A recording of Wi-Fi channel state goes in at the left of the lab: look at it in Recording, see in Attention what a small attention model reads from it with sparse and with dense attention and how far the two differ, and make or inspect weights in Model. Everything stays on this computer; nothing is uploaded."),
     h("h3", null, "Keys"),

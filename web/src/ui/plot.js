@@ -116,7 +116,7 @@ export function addCursor(plot) {
   plot.overlay.append(line);
   /** @param {number} at @param {number} start @param {number} end */
   return (at, start, end) => {
-    line.hidden = !plot.area || at < start || at > end || end <= start;
+    line.hidden = !plot.area || !(at >= start && at <= end) || end <= start;
     if (plot.area && !line.hidden) line.style.transform = `translateX(${((at - start) / (end - start)) * (plot.area.width - 1)}px)`;
   };
 }

@@ -90,9 +90,16 @@ test("a row of the map lists its edges by kind", () => withPage(browser, async (
   await page.waitForFunction(() => /Row \d+ of 256/.test(document.getElementById("side-attention")?.textContent ?? ""));
   const text = await page.locator("#side-attention").innerText();
   for (const kind of ["window", "landmark", "global"]) assert.match(text, new RegExp(`\\d+ ${kind}`));
+  const box = await map.boundingBox();
   const row = Number(/Row (\d+) of/.exec(text)?.[1]);
   await map.press("ArrowUp");
   await page.waitForFunction((next) => document.getElementById("side-attention")?.textContent?.includes(`Row ${next} of`), row - 1);
+  if (!box) assert.fail("the map has no place");
+  await page.mouse.move(box.x + 40, box.y + 100);
+  await page.waitForFunction((before) => {
+    const shown = Number(/Row (\d+) of 256/.exec(document.getElementById("side-attention")?.textContent ?? "")?.[1]);
+    return shown > 60 && shown < before - 50;
+  }, row);
 }));
 
 test("made weights have 41,244 bytes and are what the command line writes", async (t) => {
@@ -140,4 +147,36 @@ test("this browser computes the same bits", () => withPage(browser, async (page)
   await page.locator("#self-test").click();
   await page.waitForFunction(() => /bit for bit|differ/.test(document.getElementById("self-test-result")?.textContent ?? ""), null, { timeout: 30_000 });
   assert.match(await page.locator("#self-test-result").innerText(), /^(\d+) of \1 outputs are identical, bit for bit\.$/);
+}));
+
+test("the problem report holds versions, hashes and the log, and no hardware address", () => withPage(browser, async (page) => {
+  await room(page, "Log");
+  await page.getByRole("button", { name: "Copy problem report" }).click();
+  await page.locator(".notice", { hasText: "The problem report is copied" }).waitFor();
+  const report = await page.evaluate(() => navigator.clipboard.readText());
+  for (const part of [/^csi-lab \d/, /browser: .*Chrome/, /wasm: \d+ bytes, SHA-256 [0-9a-f]{64}/, /CRC-32 [0-9a-f]{8}/, /opened walking_esp32_107hz\.csv: 2,400 frames/]) assert.match(report, part);
+  assert.doesNotMatch(report, /[0-9a-f]{2}(:[0-9a-f]{2}){5}/i);
+}, { permissions: ["clipboard-read", "clipboard-write"] }));
+
+test("the log can be filtered", () => withPage(browser, async (page) => {
+  await room(page, "Log");
+  await page.getByLabel("Filter the log").fill("opened");
+  await page.waitForFunction(() => document.querySelectorAll(".log-lines li").length === 1);
+  await page.getByLabel("Level").selectOption("error");
+  await page.waitForFunction(() => document.querySelectorAll(".log-lines li").length === 0);
+}));
+
+test("every step of the features can be switched, and a misfit is said and not computed", () => withPage(browser, async (page) => {
+  const bands = page.getByLabel("Bands (0: none)");
+  await bands.focus();
+  await bands.press("ArrowRight");
+  await page.waitForFunction(() => /but the model takes 16/.test(document.getElementById("side-recording")?.textContent ?? ""));
+  await room(page, "Attention");
+  await page.locator(".maps .plot-empty", { hasText: "the model takes 16" }).first().waitFor();
+  await room(page, "Recording");
+  await bands.press("ArrowLeft");
+  await page.getByLabel("Mean removal").selectOption("none");
+  await page.waitForFunction(() => /16 features a row: the model takes 16/.test(document.getElementById("side-recording")?.textContent ?? ""));
+  await room(page, "Attention");
+  await edgesChanged(page, -1);
 }));

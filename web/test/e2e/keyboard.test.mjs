@@ -44,6 +44,21 @@ test("the whole replay by keys", () => withPage(browser, async (page) => {
   assert.ok((await frame(page)) > 1);
 }));
 
+test("W and S zoom, A and D pan", () => withPage(browser, async (page) => {
+  const seen = async () => /from (\S+) to (\S+) over/.exec((await page.locator("#room-recording .plot canvas.under").first().getAttribute("aria-label")) ?? "")?.slice(1, 3).join(" ");
+  await page.waitForFunction(() => /from 0:00.00 to 0:10.00/.test(document.querySelector("#room-recording .plot canvas.under")?.getAttribute("aria-label") ?? ""));
+  await page.keyboard.press("w");
+  await page.waitForTimeout(300);
+  assert.equal(await seen(), "0:00.00 0:05.00");
+  for (let i = 0; i < 8; i++) await page.keyboard.press("d");
+  await page.waitForTimeout(300);
+  assert.ok(Math.abs((await seconds(page)) - 10) < 0.5);
+  await page.keyboard.press("s");
+  await page.keyboard.press("a");
+  await page.waitForTimeout(300);
+  assert.ok(Math.abs((await seconds(page)) - 7.5) < 0.5);
+}));
+
 test("rooms, palette, help and Esc by keys", () => withPage(browser, async (page) => {
   const { keyboard } = page;
   for (const [key, name] of [["2", "attention"], ["3", "model"], ["4", "log"], ["1", "recording"]]) {

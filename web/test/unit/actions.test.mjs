@@ -8,7 +8,7 @@ const ran = [];
 const note = (/** @type {string} */ name) => (/** @type {unknown[]} */ ...args) => { ran.push([name, ...args].join(" ")); };
 const actions = makeActions(
   { toggle: note("toggle"), stepFrames: note("frames"), stepSeconds: note("seconds"), home: note("home"), end: note("end"), faster: note("faster"), loop: note("loop") },
-  { room: note("room"), open: note("open"), palette: note("palette"), help: note("help"), escape: note("escape"), theme: note("theme"), side: note("side"), letters: note("letters"), builtIn: note("built-in") });
+  { room: note("room"), open: note("open"), palette: note("palette"), help: note("help"), escape: note("escape"), theme: note("theme"), side: note("side"), letters: note("letters"), zoom: note("zoom"), pan: note("pan"), builtIn: note("built-in") });
 
 /** @param {string} key @param {{ctrl?: boolean, shift?: boolean, editing?: boolean, letters?: boolean}} [how] */
 function press(key, { ctrl = false, shift = false, editing = false, letters = true } = {}) {
@@ -24,6 +24,8 @@ test("each key does what the help says", () => {
   assert.equal(press("["), "faster 0.5");
   assert.equal(press("L", { shift: true }), "loop");
   assert.equal(press("2"), "room attention");
+  assert.equal(press("w"), "zoom 0.5");
+  assert.equal(press("d"), "pan 0.25");
   assert.equal(press("?", { shift: true }), "help");
   assert.equal(press("k", { ctrl: true }), "palette");
   assert.equal(press("o", { ctrl: true }), "open");
