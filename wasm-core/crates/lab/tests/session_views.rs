@@ -24,13 +24,22 @@ const PAIRS: usize = 40;
 
 /// A recording of amplitudes at 100 Hz: pair `p` of frame `f` has the value `amplitude(f, p)`.
 fn made(frames: usize, amplitude: impl Fn(usize, usize) -> f32) -> Session {
+    made_at(frames, |frame| frame * 10_000, amplitude)
+}
+
+/// The same at times of one's own, in microseconds.
+fn made_at(
+    frames: usize,
+    micros: impl Fn(usize) -> usize,
+    amplitude: impl Fn(usize, usize) -> f32,
+) -> Session {
     let names: Vec<String> = (0..PAIRS).map(|pair| format!("sc_{pair}")).collect();
     let mut text = format!("time_us,{}\n", names.join(","));
     for frame in 0..frames {
         let values: Vec<String> = (0..PAIRS)
             .map(|pair| amplitude(frame, pair).to_string())
             .collect();
-        text.push_str(&format!("{},{}\n", frame * 10_000, values.join(",")));
+        text.push_str(&format!("{},{}\n", micros(frame), values.join(",")));
     }
     opened("made.csv", text.as_bytes())
 }
@@ -273,6 +282,29 @@ fn order_and_mask_change_what_is_useful() {
         (session.recording().expect("open"), useful(&session)),
         (before, 52)
     );
+}
+
+/// Where frames are missing for a second, lines have a gap; a single missing frame has none.
+#[test]
+fn lines_are_not_drawn_across_gaps() {
+    let micros = |frame: usize| frame * 10_000 + if frame >= 100 { 1_000_000 } else { 0 };
+    let later = |frame: usize| micros(frame) + if frame >= 50 { 10_000 } else { 0 };
+    let session = made_at(200, later, ramp);
+    let range = (0.0, 3.5);
+    let amplitude = session
+        .subcarrier_series(3, range, 500, Quantity::Amplitude, false)
+        .expect("a series");
+    let gaps: Vec<f64> = amplitude
+        .x
+        .iter()
+        .zip(&amplitude.min)
+        .filter(|(_, y)| y.is_nan())
+        .map(|(x, _)| *x)
+        .collect();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!((1.0..2.02).contains(&gaps[0]), "{gaps:?}");
+    let strip = session.overview(300).expect("a strip");
+    assert_eq!(strip.min.iter().filter(|y| y.is_nan()).count(), 1);
 }
 
 /// Every committed recording answers every view without a panic.
