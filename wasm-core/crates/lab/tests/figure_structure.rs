@@ -111,6 +111,55 @@ fn a_band_is_filled_and_edged() {
     assert_eq!(count(&figure, "polyline", colour("series1")), 2);
 }
 
+/// The points of every line and polygon of one colour.
+fn points(svg: &str, colour: Token) -> Vec<(f64, f64)> {
+    let [r, g, b] = colour.light;
+    let hex = format!("#{r:02X}{g:02X}{b:02X}");
+    let elements = svg
+        .split('<')
+        .filter(|part| part.starts_with("poly") && part.contains(&hex));
+    let lists = elements.filter_map(|part| part.split_once("points=\"")?.1.split_once('"'));
+    let pairs = lists.flat_map(|(list, _)| list.split_whitespace());
+    pairs
+        .map(|pair| pair.split_once(',').expect("x,y"))
+        .map(|(x, y)| (x.parse().expect("x"), y.parse().expect("y")))
+        .collect()
+}
+
+#[test]
+fn larger_values_are_higher_and_later_ones_further_right() {
+    let figure = lines(&spec(vec![series("up", "ok", &[1.0, 2.0, 3.0, 4.0, 5.0])]));
+    let points = points(&figure, colour("ok"));
+    assert_eq!(points.len(), 5);
+    for pair in points.windows(2) {
+        assert!(pair[1].0 > pair[0].0 && pair[1].1 < pair[0].1, "{points:?}");
+    }
+}
+
+/// What lies outside a given range is cut at the frame and drawn nowhere else.
+#[test]
+fn nothing_is_drawn_outside_the_frame() {
+    let mut band = series("band", "series1", &[-50.0, 0.2, 0.4, -50.0]);
+    band.y_max = Some(vec![0.5, 70.0, 0.6, 70.0]);
+    let mut spec = spec(vec![series("line", "ok", &[-9.0, 9.0, -9.0, 0.5]), band]);
+    (spec.y_min, spec.y_max) = (Some(0.0), Some(1.0));
+    let (figure, area) = svg((640, 240), |backend| draw_lines(backend, LIGHT, &spec));
+    for name in ["ok", "series1"] {
+        let points = points(&figure, colour(name));
+        assert!(points.len() >= 4, "{name}");
+        for (x, y) in points {
+            assert!(
+                x >= area.left - 1.0 && x <= area.left + area.width + 1.0,
+                "{name}: x {x}"
+            );
+            assert!(
+                y >= area.top - 1.0 && y <= area.top + area.height + 1.0,
+                "{name}: y {y}"
+            );
+        }
+    }
+}
+
 #[test]
 fn dots_and_markers_inside_are_drawn_and_others_are_not() {
     let mut dots = series("sweep", "text", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);

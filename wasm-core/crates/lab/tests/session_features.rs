@@ -190,3 +190,28 @@ fn a_pipeline_that_no_longer_fits_waits() {
     session.set_mask(None).expect("automatic");
     assert_eq!(session.pipeline().expect("the choice").ask, ask);
 }
+
+/// After a break of the clock the window starts anew: it never joins what is minutes apart.
+#[test]
+fn no_window_reaches_across_a_break() {
+    let names: Vec<String> = (0..40).map(|pair| format!("sc_{pair}")).collect();
+    let mut text = format!("time_us,{}\n", names.join(","));
+    for frame in 0..400 {
+        let micros = frame * 10_000 + if frame >= 200 { 60_000_000 } else { 0 };
+        let values: Vec<String> = (0..40)
+            .map(|pair| (frame % 7 + pair + 1).to_string())
+            .collect();
+        text.push_str(&format!("{micros},{}\n", values.join(",")));
+    }
+    let mut session = opened("break.csv", text.as_bytes());
+    let ask = PipelineAsk {
+        rate_hz: 50.0,
+        ..session.pipeline().expect("a pipeline").ask
+    };
+    session.set_pipeline(ask).expect("a pipeline");
+    let before = session.feature_window(199, 64, false).expect("a window");
+    assert_eq!((before.rows, before.last_s < 2.0), (64, true));
+    let after = session.feature_window(219, 64, false).expect("a window");
+    assert_eq!(after.rows, 10, "0.19 s at 50 Hz");
+    assert!(after.first_s >= 62.0);
+}
