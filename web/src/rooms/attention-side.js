@@ -65,8 +65,8 @@ export function mountAttentionSide(side, ctx, choose, current) {
 
   /** @param {import("../lab.js").AttentionResult} r */
   function result(r) {
-    const { window, block: size, n } = store.state.attention;
-    showSaturated(saturatedText, r, window, size, n);
+    const { window, block: size } = store.state.attention;
+    showSaturated(saturatedText, r, window, size);
     numbers.replaceChildren(facts([
       ["Rows", `${integer(r.n)}: ${clock(r.firstSeconds)} to ${clock(r.lastSeconds)}`],
       ["Dense output, rms", significant(r.denseRms)],
@@ -104,11 +104,11 @@ export function mountAttentionSide(side, ctx, choose, current) {
   };
 }
 
-/** @param {HTMLElement} root @param {import("../lab.js").AttentionResult} r @param {number} window @param {number} block @param {number} n */
-function showSaturated(root, r, window, block, n) {
+/** @param {HTMLElement} root @param {import("../lab.js").AttentionResult} r @param {number} window @param {number} block */
+function showSaturated(root, r, window, block) {
   const s = r.saturated;
   if (!s) {
-    root.replaceChildren(h("p", { class: "quiet-text" }, `When window and block reach the ${r.n} rows (now ${window} and ${block}), sparse must give what dense gives. ${n > 128 ? "For that, choose 128 rows or fewer." : ""}`));
+    root.replaceChildren(h("p", { class: "quiet-text" }, `When window and block reach the ${r.n} rows (now ${window} and ${block}), sparse must give what dense gives. ${r.n > 128 ? "For that, choose 128 rows or fewer." : ""}`));
     return;
   }
   root.replaceChildren(

@@ -15,7 +15,7 @@ import { mountSubcarrierMap } from "./subcarriers.js";
 
 /** Share of the view that lies before the cursor. */
 const LEAD = 0.75;
-/** A pause of the recording shorter than this is no gap: the line plots join over it as well. */
+/** A pause shorter than this, or than eight frames, is no gap: the line plots join over it as well. */
 const HOLD_S = 0.5;
 /** Sentences for the recording that comes with the page. */
 const INTRO = {
@@ -99,8 +99,8 @@ export function mountRecording(root, side, ctx) {
       const s = subcarriers[store.state.pair];
       const at = s ? k.indexOf(kOf(s)) : -1;
       return wasm.drawLines(canvas, ratio, dark, {
-        xLabel: "subcarrier", yLabel: unit("amplitude", gain), xMin: (k[0] ?? 0) - 1, xMax: (k.at(-1) ?? 1) + 1, yMin: 0,
-        series: [{ name: "amplitude", color: "accent", x: k, y: amplitude }],
+        xLabel: subcarriers.some((each) => each.k !== null) ? "subcarrier" : "position", yLabel: gain ? "amp. / mean" : "amplitude", xMin: Math.min(0, ...k) - 1, xMax: Math.max(1, ...k) + 1, yMin: 0,
+        series: fields(k, amplitude, [...new Set(subcarriers.map((each) => each.field))].filter((field) => field !== "none")),
         markers: at >= 0 ? [{ x: k[at], y: amplitude[at], color: "accent" }] : [],
       });
     },
@@ -135,7 +135,7 @@ export function mountRecording(root, side, ctx) {
       lab.subcarrierSeries({ ...span, pair: want.pairIndex, quantity, gain: want.gain }),
       lab.rssiSeries(span), lab.rateSeries(span),
     ]);
-    return { ...want, waterfall: heldOver(raster, (want.endS - want.startS) / want.columns), pair, rssi, rate };
+    return { ...want, waterfall: heldOver(raster, (want.endS - want.startS) / want.columns, Math.max(HOLD_S, 8 / (store.state.recording?.rateHz ?? Infinity))), pair, rssi, rate };
   }, (answer) => {
     tile = answer;
     pairPlot.heading.textContent = pairName();
@@ -158,8 +158,8 @@ export function mountRecording(root, side, ctx) {
     const startS = Math.max(0, view.startS - length * 0.5);
     const endS = Math.min(Math.max(total, view.endS), view.endS + length);
     asked = `${key}|${startS}|${endS}`;
-    // A column holds two frames at least: what stays empty is a gap of the recording, not jitter.
-    const columnS = Math.max(length / waterfall.canvas.clientWidth, 2 / (recording.rateHz ?? Infinity));
+    // Columns no narrower than half a frame: more would only repeat what is held over.
+    const columnS = Math.max(length / waterfall.canvas.clientWidth, 0.5 / (recording.rateHz ?? Infinity));
     const columns = Math.max(16, Math.min(2000, Math.round((endS - startS) / columnS)));
     askTile({ startS, endS, key, columns, kind, gain, dark, pairIndex: pair });
   }
@@ -230,6 +230,16 @@ export function mountRecording(root, side, ctx) {
   }
 }
 
+/** Makes a line of each training field; where one ends and the next begins, the subcarriers start over.
+ *  @param {Float64Array} k @param {Float32Array} amplitude @param {string[]} names @returns {import("../lab.js").Series[]} */
+function fields(k, amplitude, names) {
+  const starts = [...k.keys()].filter((i) => i === 0 || k[i] < k[i - 1]);
+  return starts.map((start, i) => ({
+    name: names.length === starts.length ? names[i].toUpperCase() : `field ${i + 1}`, color: /** @type {const} */ (["accent", "series2", "series3"])[i % 3],
+    x: k.slice(start, starts[i + 1]), y: amplitude.slice(start, starts[i + 1]),
+  }));
+}
+
 /** @param {Kind} kind @param {boolean} gain */
 function unit(kind, gain) {
   if (kind === "phase") return "phase (rad)";
@@ -238,11 +248,11 @@ function unit(kind, gain) {
 }
 
 /** Shows a frame until the next one comes, for at most as long as lines are joined.
- *  @param {import("../lab.js").Raster} raster @param {number} columnS */
-function heldOver(raster, columnS) {
+ *  @param {import("../lab.js").Raster} raster @param {number} columnS @param {number} holdS */
+function heldOver(raster, columnS, holdS) {
   const { width, height } = raster;
   const cells = new Uint32Array(raster.rgba.buffer, raster.rgba.byteOffset, width * height);
-  const most = Math.floor(HOLD_S / columnS);
+  const most = Math.floor(holdS / columnS);
   const empty = (/** @type {number} */ x) => cells[x] === 0 && cells[(height - 1) * width + x] === 0;
   for (let x = 1; x < width; x++) {
     if (!empty(x) || empty(x - 1)) continue;

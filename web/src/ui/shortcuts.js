@@ -2,8 +2,11 @@
 // Listens for keys and runs the actions of the table.
 import { actionFor } from "../actions.js";
 
-/** Controls that need keys for themselves. The time line does not: its keys are ours. */
-const OWN_KEYS = "input, select, textarea, button, a[href], summary, [role='option'], [contenteditable]";
+/** Controls that need all keys for themselves. The time line does not: its keys are ours. */
+const FIELDS = "input, select, textarea, [role='option'], [contenteditable]";
+/** Controls that are pressed with these two keys and need no other. */
+const PRESSED = "button, a[href], summary";
+const PRESS_KEYS = [" ", "Enter"];
 
 /** @param {import("../actions.js").Action[]} actions @param {import("../store.js").Store} store @param {AbortSignal} signal */
 export function listen(actions, store, signal) {
@@ -11,7 +14,8 @@ export function listen(actions, store, signal) {
     if (event.defaultPrevented || event.isComposing) return;
     const target = event.target instanceof Element ? event.target : document.body;
     const modal = document.querySelector("dialog[open]") !== null;
-    const action = actionFor(actions, event, { editing: modal || target.closest(OWN_KEYS) !== null, letters: store.state.letters });
+    const editing = modal || target.closest(FIELDS) !== null || (PRESS_KEYS.includes(event.key) && target.closest(PRESSED) !== null);
+    const action = actionFor(actions, event, { editing, letters: store.state.letters });
     // An open dialog closes itself on Esc.
     if (!action || (modal && action.id === "escape")) return;
     event.preventDefault();

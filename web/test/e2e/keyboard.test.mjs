@@ -16,6 +16,11 @@ const seconds = async (page) => Number(await page.locator(".line-track").getAttr
 
 test("the whole replay by keys", () => withPage(browser, async (page) => {
   const { keyboard } = page;
+  // A button that was just pressed keeps Space and Enter, and no other key.
+  await page.getByRole("button", { name: "Fit all" }).click();
+  await keyboard.press("End");
+  assert.ok((await frame(page)) > 1);
+  await page.locator(".line-track").focus();
   await keyboard.press("Home");
   assert.equal(await frame(page), 1);
   await keyboard.press("ArrowRight");
