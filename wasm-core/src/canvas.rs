@@ -76,26 +76,17 @@ extern "C" {
 
 /// A `Float64Array` property that may be absent.
 fn doubles(object: &JsValue, name: &str) -> Option<Vec<f64>> {
-    get(object, name)
-        .dyn_into::<Float64Array>()
-        .ok()
-        .map(|array| array.to_vec())
+    get(object, name).dyn_into::<Float64Array>().ok().map(|array| array.to_vec())
 }
 
 /// A `Float32Array` property that may be absent.
 fn floats(object: &JsValue, name: &str) -> Option<Vec<f32>> {
-    get(object, name)
-        .dyn_into::<Float32Array>()
-        .ok()
-        .map(|array| array.to_vec())
+    get(object, name).dyn_into::<Float32Array>().ok().map(|array| array.to_vec())
 }
 
 /// The entries of an array property; none where it is absent.
 fn list(object: &JsValue, name: &str) -> Vec<JsValue> {
-    get(object, name)
-        .dyn_into::<Array>()
-        .map(|array| array.to_vec())
-        .unwrap_or_default()
+    get(object, name).dyn_into::<Array>().map(|array| array.to_vec()).unwrap_or_default()
 }
 
 fn colour(object: &JsValue) -> Result<Token> {
@@ -143,11 +134,7 @@ pub fn draw_lines(
         series: series.collect::<Result<_>>()?,
         markers: markers.collect::<Result<_>>()?,
     };
-    drawn(figure::draw_lines(
-        Canvas::new(canvas)?,
-        Look { ratio, dark },
-        &spec,
-    ))
+    drawn(figure::draw_lines(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
 }
 
 /// Draws bars or a histogram.
@@ -170,11 +157,7 @@ pub fn draw_bars(
         colour: colour(spec)?,
         y_log: flag(spec, "yLog"),
     };
-    drawn(figure::draw_bars(
-        Canvas::new(canvas)?,
-        Look { ratio, dark },
-        &spec,
-    ))
+    drawn(figure::draw_bars(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
 }
 
 /// Draws the frame, ticks and labels of a raster, and says where the raster belongs.
@@ -185,10 +168,7 @@ pub fn draw_axes(
     dark: bool,
     spec: &AxesSpecJs,
 ) -> Result<PlotAreaJs> {
-    let ticks = list(spec, "yTicksAt")
-        .iter()
-        .filter_map(JsValue::as_f64)
-        .collect();
+    let ticks = list(spec, "yTicksAt").iter().filter_map(JsValue::as_f64).collect();
     let spec = AxesSpec {
         x_label: text(spec, "xLabel")?,
         y_label: text(spec, "yLabel")?,
@@ -197,11 +177,7 @@ pub fn draw_axes(
         y_ticks_at: ticks,
         y_reversed: flag(spec, "yReversed"),
     };
-    drawn(figure::draw_axes(
-        Canvas::new(canvas)?,
-        Look { ratio, dark },
-        &spec,
-    ))
+    drawn(figure::draw_axes(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
 }
 
 /// Draws the bar that says what a raster's colours mean.
@@ -222,11 +198,7 @@ pub fn color_bar(
         label: text(spec, "label")?,
         log: flag(spec, "log"),
     };
-    drawn(figure::draw_colour_bar(
-        Canvas::new(canvas)?,
-        Look { ratio, dark },
-        &spec,
-    ))
+    drawn(figure::draw_colour_bar(Canvas::new(canvas)?, Look { ratio, dark }, &spec))
 }
 
 fn drawn(area: core::result::Result<figure::PlotArea, FigureError>) -> Result<PlotAreaJs> {
@@ -340,10 +312,7 @@ impl DrawingBackend for Canvas {
             style_name.as_str(),
             style.family().as_str()
         ));
-        let width = self
-            .context
-            .measure_text(text)
-            .map_or(0.0, |metrics| metrics.width());
+        let width = self.context.measure_text(text).map_or(0.0, |metrics| metrics.width());
         Ok((width.ceil() as u32, size.ceil() as u32))
     }
 
@@ -353,17 +322,13 @@ impl DrawingBackend for Canvas {
         (width, height): (u32, u32),
         rgb: &[u8],
     ) -> Drawn<()> {
-        let rgba: Vec<u8> = rgb
-            .chunks_exact(3)
-            .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255])
-            .collect();
+        let rgba: Vec<u8> =
+            rgb.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
         // A canvas that refuses an image of these sizes shows none; the figure around it stands.
         if let Ok(image) =
             ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height)
         {
-            let _ = self
-                .context
-                .put_image_data(&image, f64::from(at.0), f64::from(at.1));
+            let _ = self.context.put_image_data(&image, f64::from(at.0), f64::from(at.1));
         }
         Ok(())
     }

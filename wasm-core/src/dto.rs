@@ -20,9 +20,7 @@ pub fn get(object: &JsValue, name: &str) -> JsValue {
 
 /// A text property.
 pub fn text(object: &JsValue, name: &str) -> Result<String> {
-    get(object, name)
-        .as_string()
-        .ok_or_else(|| bad_argument(format_args!("{name} is no text")))
+    get(object, name).as_string().ok_or_else(|| bad_argument(format_args!("{name} is no text")))
 }
 
 /// A number property.
@@ -46,9 +44,7 @@ pub fn index(object: &JsValue, name: &str) -> Result<usize> {
     if value >= 0.0 && value.fract() == 0.0 {
         Ok(value as usize)
     } else {
-        Err(bad_argument(format_args!(
-            "{name} is {value}, not a whole number from 0 up"
-        )))
+        Err(bad_argument(format_args!("{name} is {value}, not a whole number from 0 up")))
     }
 }
 
@@ -64,9 +60,7 @@ pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
 
 /// Any small value as plain objects, arrays, numbers and `null`.
 pub fn to_js(value: &(impl Serialize + ?Sized)) -> Result<JsValue> {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(bad_argument)
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(bad_argument)
 }
 
 /// A plain object as a Rust value.
@@ -87,10 +81,7 @@ pub fn double_array(values: &[f64]) -> JsValue {
 /// A `Raster`.
 pub fn raster(raster: &Raster) -> JsValue {
     object([
-        (
-            "rgba",
-            Uint8ClampedArray::from(raster.rgba.as_slice()).into(),
-        ),
+        ("rgba", Uint8ClampedArray::from(raster.rgba.as_slice()).into()),
         ("width", raster.width.into()),
         ("height", raster.height.into()),
         ("min", raster.min.into()),

@@ -140,15 +140,7 @@ impl Lab {
             other => return Err(bad_argument(format_args!("no waterfall is called {other}"))),
         };
         let (gain, useful_only, dark) = (flag(a, "gain"), flag(a, "usefulOnly"), flag(a, "dark"));
-        let ask = WaterfallAsk {
-            start_s,
-            end_s,
-            columns,
-            kind,
-            gain,
-            useful_only,
-            dark,
-        };
+        let ask = WaterfallAsk { start_s, end_s, columns, kind, gain, useful_only, dark };
         Ok(raster(&self.0.waterfall(&ask).map_err(refused)?))
     }
 
@@ -166,8 +158,7 @@ impl Lab {
         };
         let pair = index(a, "pair")?;
         let thinned =
-            self.0
-                .subcarrier_series(pair, (start_s, end_s), columns, quantity, flag(a, "gain"));
+            self.0.subcarrier_series(pair, (start_s, end_s), columns, quantity, flag(a, "gain"));
         Ok(series(&thinned.map_err(refused)?))
     }
 
@@ -178,12 +169,7 @@ impl Lab {
         #[wasm_bindgen(unchecked_param_type = "RangeArgs")] a: &JsValue,
     ) -> Result<JsValue> {
         let (start_s, end_s, columns) = range(a)?;
-        Ok(series(
-            &self
-                .0
-                .rssi_series((start_s, end_s), columns)
-                .map_err(refused)?,
-        ))
+        Ok(series(&self.0.rssi_series((start_s, end_s), columns).map_err(refused)?))
     }
 
     /// Frames per second over time.
@@ -193,12 +179,7 @@ impl Lab {
         #[wasm_bindgen(unchecked_param_type = "RangeArgs")] a: &JsValue,
     ) -> Result<JsValue> {
         let (start_s, end_s, columns) = range(a)?;
-        Ok(series(
-            &self
-                .0
-                .rate_series((start_s, end_s), columns)
-                .map_err(refused)?,
-        ))
+        Ok(series(&self.0.rate_series((start_s, end_s), columns).map_err(refused)?))
     }
 
     /// Motion over the whole recording.
@@ -207,9 +188,7 @@ impl Lab {
         &self,
         #[wasm_bindgen(unchecked_param_type = "{ columns: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        Ok(series(
-            &self.0.overview(index(a, "columns")?).map_err(refused)?,
-        ))
+        Ok(series(&self.0.overview(index(a, "columns")?).map_err(refused)?))
     }
 
     /// One frame over its subcarriers.
@@ -278,16 +257,8 @@ impl Lab {
             classes: dimension("classes")?,
         };
         let seed = parse_seed(&text(a, "seedHex")?).ok_or_else(|| refused(LabError::Seed))?;
-        let dtype = if flag(a, "f16") {
-            Dtype::F16
-        } else {
-            Dtype::F32
-        };
-        to_js(
-            self.0
-                .blob_new(&ModelAsk { shape, seed, dtype })
-                .map_err(refused)?,
-        )
+        let dtype = if flag(a, "f16") { Dtype::F16 } else { Dtype::F32 };
+        to_js(self.0.blob_new(&ModelAsk { shape, seed, dtype }).map_err(refused)?)
     }
 
     /// Opens a blob; a bad one leaves the old.
@@ -329,10 +300,7 @@ impl Lab {
     #[wasm_bindgen(unchecked_return_type = "Histogram")]
     pub fn histogram(&self, matrix: usize, bins: usize) -> Result<JsValue> {
         let (edges, counts) = self.0.histogram(matrix, bins).map_err(refused)?;
-        Ok(object([
-            ("edges", double_array(&edges)),
-            ("counts", float_array(&counts)),
-        ]))
+        Ok(object([("edges", double_array(&edges)), ("counts", float_array(&counts))]))
     }
 
     /// Colours a matrix by the logarithm of its absolute weights.
@@ -347,10 +315,7 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs")] a: &JsValue,
     ) -> Result<JsValue> {
-        let view = self
-            .0
-            .attention(&attention_ask(a)?, &now_ms)
-            .map_err(refused)?;
+        let view = self.0.attention(&attention_ask(a)?, &now_ms).map_err(refused)?;
         let saturated = view.saturated.map_or(JsValue::NULL, |saturated| {
             object([
                 ("maxAbsButLast", saturated.max_abs_but_last.into()),
@@ -390,10 +355,7 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs & { row: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        let edges = self
-            .0
-            .row_edges(&attention_ask(a)?, index(a, "row")?)
-            .map_err(refused)?;
+        let edges = self.0.row_edges(&attention_ask(a)?, index(a, "row")?).map_err(refused)?;
         let kind = |kind| match kind {
             EdgeKind::Window => "window",
             EdgeKind::Global => "global",
@@ -448,10 +410,7 @@ impl Lab {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "{ frame: number; n: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        let classes = self
-            .0
-            .classify(index(a, "frame")?, index(a, "n")?)
-            .map_err(refused)?;
+        let classes = self.0.classify(index(a, "frame")?, index(a, "n")?).map_err(refused)?;
         Ok(classes.map_or(JsValue::NULL, |classes| {
             object([
                 ("sparse", float_array(&classes.sparse)),
@@ -462,11 +421,7 @@ impl Lab {
 }
 
 fn range(a: &JsValue) -> Result<(f64, f64, usize)> {
-    Ok((
-        number(a, "startS")?,
-        number(a, "endS")?,
-        index(a, "columns")?,
-    ))
+    Ok((number(a, "startS")?, number(a, "endS")?, index(a, "columns")?))
 }
 
 fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
@@ -474,11 +429,7 @@ fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
         frame: index(a, "frame")?,
         n: index(a, "n")?,
         layer: index(a, "layer")?,
-        head: if number(a, "head")? < 0.0 {
-            None
-        } else {
-            Some(index(a, "head")?)
-        },
+        head: if number(a, "head")? < 0.0 { None } else { Some(index(a, "head")?) },
         pattern: SparsePattern {
             window: index(a, "window")?,
             block_size: index(a, "block")?,

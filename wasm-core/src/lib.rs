@@ -32,19 +32,14 @@ fn start() {
 /// Every code that an error of this module can have.
 #[wasm_bindgen(js_name = errorCodes)]
 pub fn error_codes() -> Vec<String> {
-    csi_lab::codes::ALL
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    csi_lab::codes::ALL.iter().map(ToString::to_string).collect()
 }
 
 /// The self-test's hashes, one line `name hex` each, as `fixtures/golden/bits.txt` lists them.
 #[wasm_bindgen(js_name = selfTestBits)]
 pub fn self_test_bits() -> String {
     let lines = csi_temporal::selftest::bits().into_iter();
-    lines
-        .map(|(name, hash)| format!("{name} {hash:016x}\n"))
-        .collect()
+    lines.map(|(name, hash)| format!("{name} {hash:016x}\n")).collect()
 }
 
 /// The version of the lab.

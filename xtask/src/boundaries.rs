@@ -85,24 +85,12 @@ pub fn check(project: &Project) -> Result<()> {
     let mut crossed = Vec::new();
     for check in CHECKS {
         let findings = (check.find)(project).unwrap_or_else(|error| vec![error]);
-        println!(
-            "{:<18}{}",
-            check.name,
-            if findings.is_empty() {
-                "holds"
-            } else {
-                "CROSSED"
-            }
-        );
+        println!("{:<18}{}", check.name, if findings.is_empty() { "holds" } else { "CROSSED" });
         if !findings.is_empty() {
             println!("  {}", check.why);
             findings.iter().for_each(|finding| println!("  {finding}"));
             crossed.push(check.name);
         }
     }
-    if crossed.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("crossed: {}", crossed.join(", ")))
-    }
+    if crossed.is_empty() { Ok(()) } else { Err(format!("crossed: {}", crossed.join(", "))) }
 }

@@ -122,12 +122,8 @@ fn open_browser(url: &str) {
     };
     if let Some(opener) = opener.filter(|_| !set("CI")).and_then(find_program) {
         let quiet = || Stdio::null();
-        let _ = Command::new(opener)
-            .arg(url)
-            .stdin(quiet())
-            .stdout(quiet())
-            .stderr(quiet())
-            .spawn();
+        let _ =
+            Command::new(opener).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
     }
 }
 
@@ -138,16 +134,8 @@ mod tests {
     #[test]
     fn options_of_lab_are_read() {
         assert_eq!(lab_options(&[]), Ok((None, true)));
-        assert_eq!(
-            lab_options(&["--port", "9000", "--no-open"]),
-            Ok((Some(9000), false))
-        );
-        for wrong in [
-            &["--port"][..],
-            &["--port", "70000"],
-            &["--prot", "1"],
-            &["8137"],
-        ] {
+        assert_eq!(lab_options(&["--port", "9000", "--no-open"]), Ok((Some(9000), false)));
+        for wrong in [&["--port"][..], &["--port", "70000"], &["--prot", "1"], &["8137"]] {
             assert!(lab_options(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -28,29 +28,18 @@ pub fn node() -> Result<PathBuf> {
 ///
 /// When `$CHROMIUM` names no program, or none can be installed.
 pub fn chromium() -> Result<PathBuf> {
-    if let Some(given) = std::env::var("CHROMIUM")
-        .ok()
-        .filter(|given| !given.is_empty())
-    {
+    if let Some(given) = std::env::var("CHROMIUM").ok().filter(|given| !given.is_empty()) {
         return find_program(&given)
             .ok_or_else(|| format!("CHROMIUM is set to `{given}`, which is no program"));
     }
-    let names = [
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-        "google-chrome-stable",
-    ];
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     program("Chromium", &names, &packages::apt_line(&["chromium"]))
 }
 
 /// Some nodejs packages bring npm and refuse the package of that name, so it comes second.
 fn node_line() -> String {
     let npm = packages::apt_line(&["npm"]);
-    format!(
-        "{} && {{ command -v npm || {{ {npm}; }}; }}",
-        packages::apt_line(&["nodejs"])
-    )
+    format!("{} && {{ command -v npm || {{ {npm}; }}; }}", packages::apt_line(&["nodejs"]))
 }
 
 fn program(what: &str, names: &[&str], apt_line: &str) -> Result<PathBuf> {
@@ -90,8 +79,7 @@ pub fn install_packages(project: &Project) -> Result<()> {
 pub fn npm_ci(web: &Path, cache: Option<&Path>, offline: bool) -> Result<()> {
     node()?;
     let mut npm = npm()?;
-    npm.current_dir(web)
-        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.current_dir(web).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
     if let Some(cache) = cache {
         npm.arg("--cache").arg(cache);
         if offline {
@@ -111,9 +99,7 @@ fn npm() -> Result<Command> {
 ///
 /// When the compiler reports anything.
 pub fn check_types(project: &Project) -> Result<()> {
-    run(npm()?
-        .current_dir(project.root.join("web"))
-        .args(["run", "--silent", "check"]))
+    run(npm()?.current_dir(project.root.join("web")).args(["run", "--silent", "check"]))
 }
 
 /// Runs every `*.test.js` and `*.test.mjs` below `web/test`, with a server of its own.
@@ -123,24 +109,17 @@ pub fn check_types(project: &Project) -> Result<()> {
 /// When there is no test, or one fails.
 pub fn test(project: &Project) -> Result<()> {
     let is_test = |path: &PathBuf| {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.ends_with(".test.js") || name.ends_with(".test.mjs")
     };
-    let tests: Vec<_> = sys::files_under(&project.root.join("web/test"))
-        .into_iter()
-        .filter(is_test)
-        .collect();
+    let tests: Vec<_> =
+        sys::files_under(&project.root.join("web/test")).into_iter().filter(is_test).collect();
     if tests.is_empty() {
         return Err("web/test holds no *.test.js or *.test.mjs".to_string());
     }
     let mut node = node_with_page(project)?;
     // One at a time: several browsers at once would make each other's timings wrong.
-    node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-        .args(tests);
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(tests);
     run_within(&mut node, TESTS_LIMIT)
 }
 
@@ -162,13 +141,8 @@ pub fn bench(project: &Project, arguments: &[&str]) -> Result<()> {
 /// line program and a folder for pictures, each in an environment variable.
 fn node_with_page(project: &Project) -> Result<Command> {
     let chromium = chromium()?;
-    run(project
-        .cargo()
-        .args(["build", "--quiet", "--package", "csi-cli"]))?;
-    let csi = project
-        .target
-        .join("debug")
-        .join(format!("csi{}", std::env::consts::EXE_SUFFIX));
+    run(project.cargo().args(["build", "--quiet", "--package", "csi-cli"]))?;
+    let csi = project.target.join("debug").join(format!("csi{}", std::env::consts::EXE_SUFFIX));
     let screens = project.root.join("target/screens");
     fs::create_dir_all(&screens).map_err(at(&screens))?;
     let server = Server::bind(project, Some(0))?;
@@ -191,10 +165,7 @@ mod tests {
     fn the_line_for_node_is_shell_and_fits_in_quotes() {
         let line = node_line();
         assert!(!line.contains('\''));
-        let checked = Command::new("sh")
-            .args(["-n", "-c", &line])
-            .status()
-            .unwrap();
+        let checked = Command::new("sh").args(["-n", "-c", &line]).status().unwrap();
         assert!(checked.success(), "{line}");
     }
 }

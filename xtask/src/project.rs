@@ -25,38 +25,23 @@ impl Project {
         // `cargo run` sets the variable; the constant serves a binary started by hand.
         let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest_dir
-            .parent()
-            .ok_or("xtask has no parent folder")?
-            .to_path_buf();
+        let root = manifest_dir.parent().ok_or("xtask has no parent folder")?.to_path_buf();
         let metadata = capture(
             Command::new(cargo_program())
-                .args([
-                    "metadata",
-                    "--no-deps",
-                    "--format-version",
-                    "1",
-                    "--manifest-path",
-                ])
+                .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
                 .arg(root.join("Cargo.toml")),
         )?;
         let target = serde_json::from_str::<serde_json::Value>(&metadata)
             .ok()
             .and_then(|value| Some(PathBuf::from(value.get("target_directory")?.as_str()?)))
             .ok_or("cargo metadata names no target_directory")?;
-        Ok(Self {
-            root,
-            target,
-            cache: cache_folder()?,
-        })
+        Ok(Self { root, target, cache: cache_folder()? })
     }
 
     /// Returns a cargo command that runs in the root and uses this project's target folder.
     pub fn cargo(&self) -> Command {
         let mut command = Command::new(cargo_program());
-        command
-            .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", &self.target);
+        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
         command
     }
 
@@ -78,9 +63,7 @@ pub fn cargo_program() -> PathBuf {
 
 fn cache_folder() -> Result<PathBuf> {
     // The XDG rule: a relative path in the variable counts as none.
-    let xdg = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|p| p.is_absolute());
+    let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let base = xdg.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
     base.map(|base| base.join("csi-lab"))
         .ok_or_else(|| "no home folder: set XDG_CACHE_HOME to a folder for the cache".to_string())

@@ -66,11 +66,7 @@ impl Server {
             match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
                 Ok(listener) => {
                     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
-                    return Ok(Self {
-                        listener,
-                        port,
-                        site: Site::of(&project.root),
-                    });
+                    return Ok(Self { listener, port, site: Site::of(&project.root) });
                 }
                 Err(error) => why = format!("127.0.0.1:{port}: {error}"),
             }
@@ -112,10 +108,7 @@ impl Site {
             let folder = root.join(folder);
             folder.canonicalize().unwrap_or(folder)
         };
-        Self {
-            web: real("web"),
-            fixtures: real("fixtures"),
-        }
+        Self { web: real("web"), fixtures: real("fixtures") }
     }
 
     fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
@@ -158,11 +151,7 @@ impl Site {
             None => (&self.web, inside.as_str()),
         };
         // Symbolic links may not lead out of the folder.
-        let path = base
-            .join(inside)
-            .canonicalize()
-            .ok()
-            .filter(|path| path.starts_with(base))?;
+        let path = base.join(inside).canonicalize().ok().filter(|path| path.starts_with(base))?;
         let file = File::open(&path).ok()?;
         let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         Some((path, file, metadata.len()))
@@ -184,11 +173,7 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(if head.is_empty() {
-                Head::Nothing
-            } else {
-                Head::Late
-            });
+            return Ok(if head.is_empty() { Head::Nothing } else { Head::Late });
         }
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut piece) {
@@ -196,12 +181,7 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
             // The other side has said all it will: what came may still be answered with 400.
             Ok(0) => return Ok(Head::Whole(head)),
             Ok(n) => head.extend_from_slice(&piece[..n]),
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                ) =>
-            {
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 continue;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -249,11 +229,7 @@ fn parse_request(head: &[u8]) -> std::result::Result<Request, &'static str> {
     if !target.starts_with('/') {
         return Err(BAD);
     }
-    let path = target
-        .split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .to_string();
+    let path = target.split(['?', '#']).next().unwrap_or_default().to_string();
     Ok(Request { path, with_body })
 }
 
@@ -290,30 +266,18 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 fn refuse(stream: &mut TcpStream, status: &str, with_body: bool) -> io::Result<()> {
-    let allow = if status.starts_with("405") {
-        "Allow: GET, HEAD\r\n"
-    } else {
-        ""
-    };
+    let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
     let body = format!("{status}\n");
     write!(
         stream,
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n{allow}{HEADERS}\r\n",
         body.len()
     )?;
-    if with_body {
-        stream.write_all(body.as_bytes())
-    } else {
-        Ok(())
-    }
+    if with_body { stream.write_all(body.as_bytes()) } else { Ok(()) }
 }
 
 fn mime(path: &Path) -> &'static str {
-    match path
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default()
-    {
+    match path.extension().and_then(|e| e.to_str()).unwrap_or_default() {
         "html" => "text/html; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -387,10 +351,7 @@ mod tests {
     #[test]
     fn request_lines_are_judged() {
         let status = |head: &str| parse_request(head.as_bytes()).map(|r| (r.path, r.with_body));
-        assert_eq!(
-            status("GET /a?b=1 HTTP/1.1\r\nHost: x\r\n\r\n"),
-            Ok(("/a".into(), true))
-        );
+        assert_eq!(status("GET /a?b=1 HTTP/1.1\r\nHost: x\r\n\r\n"), Ok(("/a".into(), true)));
         assert_eq!(status("HEAD / HTTP/1.0\r\n\r\n"), Ok(("/".into(), false)));
         for (head, code) in [
             ("POST / HTTP/1.1\r\n\r\n", "405"),
@@ -432,11 +393,7 @@ mod tests {
         fs::write(root.join("fixtures/a.bin"), [7; 3]).unwrap();
         #[cfg(unix)]
         let _ = std::os::unix::fs::symlink(root.join("secret.txt"), root.join("web/link.txt"));
-        let project = Project {
-            root: root.clone(),
-            target: root.clone(),
-            cache: root.clone(),
-        };
+        let project = Project { root: root.clone(), target: root.clone(), cache: root.clone() };
         let server = Server::bind(&project, Some(0)).unwrap();
         let port = server.port;
         std::thread::spawn(move || server.run());
@@ -452,10 +409,7 @@ mod tests {
     #[test]
     fn files_come_with_type_length_and_policy() {
         let answer = ask("file", b"GET / HTTP/1.1\r\n\r\n");
-        assert!(
-            answer.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html"), "{answer}");
         assert!(
             answer.contains("\r\nContent-Length: 7\r\n") && answer.ends_with("\r\n\r\n<p>page")
         );
@@ -478,27 +432,14 @@ mod tests {
             ("folder", b"GET /fixtures HTTP/1.1\r\n\r\n", "404"),
             ("outside", b"GET /../secret.txt HTTP/1.1\r\n\r\n", "404"),
             ("link", b"GET /link.txt HTTP/1.1\r\n\r\n", "404"),
-            (
-                "post",
-                b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
-                "405",
-            ),
+            ("post", b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "405"),
             ("noise", b"\x00\xff\x13\x37", "400"),
             ("long", &[b'a'; 2 * MAX_HEAD], "431"),
         ] {
             let answer = ask(test, request);
-            assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status} ")),
-                "{test}: {answer}"
-            );
-            assert!(
-                answer.contains("\r\nX-Content-Type-Options: nosniff\r\n"),
-                "{test}"
-            );
-            assert!(
-                !answer.contains("secret\n") && !answer.ends_with("secret"),
-                "{test}"
-            );
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{test}: {answer}");
+            assert!(answer.contains("\r\nX-Content-Type-Options: nosniff\r\n"), "{test}");
+            assert!(!answer.contains("secret\n") && !answer.ends_with("secret"), "{test}");
         }
     }
 }

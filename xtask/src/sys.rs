@@ -32,14 +32,8 @@ pub fn shown(command: &Command) -> String {
 ///
 /// When it cannot be started or ends with a code other than 0.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .map_err(|e| format!("cannot start `{}`: {e}", shown(command)))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{}` ended with {status}", shown(command)))
-    }
+    let status = command.status().map_err(|e| format!("cannot start `{}`: {e}", shown(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", shown(command))) }
 }
 
 /// Runs a command, and ends it when `limit` is over.
@@ -49,24 +43,17 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// As [`run`], and when the time is over.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let start = Instant::now();
-    let mut child = command
-        .spawn()
-        .map_err(|e| format!("cannot start `{}`: {e}", shown(command)))?;
+    let mut child =
+        command.spawn().map_err(|e| format!("cannot start `{}`: {e}", shown(command)))?;
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => return Err(format!("`{}` ended with {status}", shown(command))),
             Ok(None) if start.elapsed() < limit => std::thread::sleep(Duration::from_millis(50)),
             Ok(None) => {
-                child
-                    .kill()
-                    .and_then(|()| child.wait())
-                    .map_err(|e| e.to_string())?;
+                child.kill().and_then(|()| child.wait()).map_err(|e| e.to_string())?;
                 let seconds = limit.as_secs();
-                return Err(format!(
-                    "`{}` was not done after {seconds} s",
-                    shown(command)
-                ));
+                return Err(format!("`{}` was not done after {seconds} s", shown(command)));
             }
             Err(error) => return Err(error.to_string()),
         }
@@ -101,10 +88,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(name)).filter(|path| path.is_file());
     }
     let path = std::env::var_os("PATH")?;
-    let names = [
-        format!("{name}{}", std::env::consts::EXE_SUFFIX),
-        name.to_string(),
-    ];
+    let names = [format!("{name}{}", std::env::consts::EXE_SUFFIX), name.to_string()];
     std::env::split_paths(&path)
         .flat_map(|folder| names.clone().map(|name| folder.join(name)))
         .find(|candidate| candidate.is_file())
@@ -188,15 +172,9 @@ mod tests {
 
     #[test]
     fn a_failing_command_names_itself() {
+        assert!(run(Command::new("false").arg("x")).unwrap_err().contains("`false x`"));
         assert!(
-            run(Command::new("false").arg("x"))
-                .unwrap_err()
-                .contains("`false x`")
-        );
-        assert!(
-            capture(&mut Command::new("no-such-program"))
-                .unwrap_err()
-                .contains("cannot start")
+            capture(&mut Command::new("no-such-program")).unwrap_err().contains("cannot start")
         );
     }
 

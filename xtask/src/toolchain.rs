@@ -61,9 +61,7 @@ pub fn wasm_rustc(project: &Project) -> Result<WasmRustc> {
     {
         return Ok(found);
     }
-    let rustup = rustup
-        .err()
-        .unwrap_or_else(|| "it did not help the rustc in use".to_string());
+    let rustup = rustup.err().unwrap_or_else(|| "it did not help the rustc in use".to_string());
     eprintln!("rustup target add {TARGET}: {rustup}");
     let base = debian_compiler().map_err(|error| {
         format!(
@@ -84,27 +82,16 @@ fn already_there(project: &Project) -> Result<Option<WasmRustc>> {
     let in_use = Compiler::ask(&in_use);
     if let Some(base) = &in_use
         && let Ok(libs) =
-            capture(
-                base.command()
-                    .args(["--print", "target-libdir", "--target", TARGET]),
-            )
+            capture(base.command().args(["--print", "target-libdir", "--target", TARGET]))
     {
         let libs = PathBuf::from(libs.trim());
         if has_std(&libs) {
             let how = format!("rustc {} has {TARGET}", base.version.release);
             let commit = base.version.commit.clone();
-            return Ok(Some(WasmRustc {
-                rustc: None,
-                how,
-                libs,
-                commit,
-            }));
+            return Ok(Some(WasmRustc { rustc: None, how, libs, commit }));
         }
     }
-    for base in in_use
-        .into_iter()
-        .chain(Compiler::ask(Path::new(SYSTEM_RUSTC)))
-    {
+    for base in in_use.into_iter().chain(Compiler::ask(Path::new(SYSTEM_RUSTC))) {
         let sysroot = sysroot_folder(project, &base);
         if is_whole(&sysroot, &base) {
             return Ok(Some(made(&sysroot, &base)));
@@ -123,9 +110,7 @@ pub fn vendored_libs(project: &Project, commit: &str) -> PathBuf {
 }
 
 fn sysroot_folder(project: &Project, base: &Compiler) -> PathBuf {
-    project
-        .cache
-        .join(format!("wasm-sysroot-{}", base.version.commit))
+    project.cache.join(format!("wasm-sysroot-{}", base.version.commit))
 }
 
 fn libs_in(sysroot: &Path) -> PathBuf {
@@ -134,8 +119,7 @@ fn libs_in(sysroot: &Path) -> PathBuf {
 
 fn has_std(libs: &Path) -> bool {
     sys::files_under(libs).iter().any(|file| {
-        file.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("libstd-"))
+        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libstd-"))
     })
 }
 
@@ -149,11 +133,7 @@ fn is_whole(sysroot: &Path, base: &Compiler) -> bool {
 fn made(sysroot: &Path, base: &Compiler) -> WasmRustc {
     WasmRustc {
         rustc: Some(sysroot.join("bin/rustc")),
-        how: format!(
-            "rustc {} with the sysroot {}",
-            base.version.release,
-            sysroot.display()
-        ),
+        how: format!("rustc {} with the sysroot {}", base.version.release, sysroot.display()),
         libs: libs_in(sysroot),
         commit: base.version.commit.clone(),
     }
@@ -163,17 +143,10 @@ fn made(sysroot: &Path, base: &Compiler) -> WasmRustc {
 /// server and wait long for it.
 fn add_with_rustup() -> Result<()> {
     find_program("rustup").ok_or("rustup is not on PATH")?;
-    let limit = if find_program("apt-get").is_some() {
-        20
-    } else {
-        600
-    };
+    let limit = if find_program("apt-get").is_some() { 20 } else { 600 };
     eprintln!("rustup target add {TARGET} (at most {limit} s)");
     let mut command = Command::new("rustup");
-    command
-        .args(["target", "add", TARGET])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
+    command.args(["target", "add", TARGET]).stdin(Stdio::null()).stdout(Stdio::null());
     command.env("RUST_BACKTRACE", "0");
     sys::run_within(&mut command, Duration::from_secs(limit))
 }
@@ -189,11 +162,7 @@ impl Compiler {
     fn ask(path: &Path) -> Option<Self> {
         let version = Version::parse(&capture(Command::new(path).arg("-vV")).ok()?)?;
         let sysroot = capture(Command::new(path).args(["--print", "sysroot"])).ok()?;
-        Some(Self {
-            path: path.to_path_buf(),
-            version,
-            sysroot: PathBuf::from(sysroot.trim()),
-        })
+        Some(Self { path: path.to_path_buf(), version, sysroot: PathBuf::from(sysroot.trim()) })
     }
 
     fn command(&self) -> Command {
@@ -234,8 +203,7 @@ struct Version {
 impl Version {
     fn parse(text: &str) -> Option<Self> {
         let value = |key: &str| {
-            text.lines()
-                .find_map(|line| Some(line.strip_prefix(key)?.trim().to_string()))
+            text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_string()))
         };
         Some(Self {
             release: value("release:")?,
@@ -247,9 +215,7 @@ impl Version {
 
     fn is_at_least(&self, oldest: &str) -> bool {
         let parts = |text: &str| -> Vec<u32> {
-            text.split(['.', '-'])
-                .map_while(|part| part.parse().ok())
-                .collect()
+            text.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
         };
         parts(&self.release) >= parts(oldest)
     }
@@ -288,9 +254,7 @@ fn debian_line() -> String {
 /// Builds the standard library from Debian's source. All crates come from that source's own
 /// vendor folder, so no network is used. Returns the folder with the rlib files.
 fn build_std(project: &Project, base: &Compiler) -> Result<PathBuf> {
-    let library = base
-        .library_source()
-        .ok_or("the library source disappeared")?;
+    let library = base.library_source().ok_or("the library source disappeared")?;
     let folder = project.cache.join("std-build");
     sys::remove_folder(&folder)?;
     let source = folder.join("src");
@@ -302,22 +266,12 @@ fn build_std(project: &Project, base: &Compiler) -> Result<PathBuf> {
     eprintln!("building the standard library for {TARGET} (once, about a minute)");
     run(Command::new(cargo_program())
         .current_dir(&folder)
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--offline",
-            "--target",
-            TARGET,
-        ])
+        .args(["build", "--quiet", "--release", "--offline", "--target", TARGET])
         .arg("-Zbuild-std=std,panic_abort")
         .args(["--config", "source.crates-io.replace-with='library'"])
         .args([
             "--config",
-            &format!(
-                "source.library.directory='{}'",
-                library.join("vendor").display()
-            ),
+            &format!("source.library.directory='{}'", library.join("vendor").display()),
         ])
         .env("RUSTC", &base.path)
         .env("RUSTC_BOOTSTRAP", "1")
@@ -329,11 +283,7 @@ fn build_std(project: &Project, base: &Compiler) -> Result<PathBuf> {
     fs::create_dir_all(&libs).map_err(at(&libs))?;
     let built = folder.join("target").join(TARGET).join("release/deps");
     for file in sys::files_under(&built) {
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.ends_with(".rlib") && !name.starts_with("libstd_only-") {
             let to = libs.join(&name);
             fs::rename(&file, &to).map_err(at(&to))?;
@@ -344,9 +294,7 @@ fn build_std(project: &Project, base: &Compiler) -> Result<PathBuf> {
 
 /// Makes a sysroot of a base compiler and the target's libraries, complete or not at all.
 fn assemble(project: &Project, base: &Compiler, libs: &Path) -> Result<WasmRustc> {
-    let linker = base
-        .linker()
-        .ok_or("no lld of the compiler's LLVM version")?;
+    let linker = base.linker().ok_or("no lld of the compiler's LLVM version")?;
     let sysroot = sysroot_folder(project, base);
     let part = sysroot.with_extension(format!("part{}", std::process::id()));
     sys::remove_folder(&part)?;
@@ -408,16 +356,12 @@ fn write_wrapper(path: &Path, rustc: &Path) -> Result<()> {
 
 #[cfg(not(unix))]
 fn link(_to: &Path, _from: &Path) -> Result<()> {
-    Err(format!(
-        "a sysroot is only made on Unix; run `rustup target add {TARGET}`"
-    ))
+    Err(format!("a sysroot is only made on Unix; run `rustup target add {TARGET}`"))
 }
 
 #[cfg(not(unix))]
 fn write_wrapper(_path: &Path, _rustc: &Path) -> Result<()> {
-    Err(format!(
-        "a sysroot is only made on Unix; run `rustup target add {TARGET}`"
-    ))
+    Err(format!("a sysroot is only made on Unix; run `rustup target add {TARGET}`"))
 }
 
 #[cfg(test)]

@@ -37,9 +37,7 @@ pub fn fill(project: &Project) -> Result<()> {
     println!("crates: vendor/crates");
     let crates = vendor.join("crates");
     let mut cargo = project.cargo();
-    cargo
-        .args(["vendor", "--quiet", "--locked", "--versioned-dirs"])
-        .arg(&crates);
+    cargo.args(["vendor", "--quiet", "--locked", "--versioned-dirs"]).arg(&crates);
     run(cargo.stdout(Stdio::null()))?;
 
     let toolchain = toolchain::wasm_rustc(project)?;

@@ -29,42 +29,17 @@ enum Outcome {
 }
 
 const STEPS: [Step; 9] = [
-    Step {
-        name: "format",
-        about: "rustfmt finds nothing to change",
-        needs: &[],
-        run: format,
-    },
-    Step {
-        name: "clippy",
-        about: "no warning in any host target",
-        needs: &[],
-        run: clippy,
-    },
-    Step {
-        name: "test",
-        about: "all Rust tests on the host",
-        needs: &[],
-        run: test,
-    },
-    Step {
-        name: "wasm",
-        about: "the page's binary builds",
-        needs: &[],
-        run: build_wasm,
-    },
+    Step { name: "format", about: "rustfmt finds nothing to change", needs: &[], run: format },
+    Step { name: "clippy", about: "no warning in any host target", needs: &[], run: clippy },
+    Step { name: "test", about: "all Rust tests on the host", needs: &[], run: test },
+    Step { name: "wasm", about: "the page's binary builds", needs: &[], run: build_wasm },
     Step {
         name: "boundaries",
         about: "rooms, pins and paths are as agreed",
         needs: &[],
         run: check_boundaries,
     },
-    Step {
-        name: "npm",
-        about: "the page's development packages",
-        needs: &[],
-        run: npm,
-    },
+    Step { name: "npm", about: "the page's development packages", needs: &[], run: npm },
     Step {
         name: "bits",
         about: "host and wasm give the same bits",
@@ -87,32 +62,17 @@ const STEPS: [Step; 9] = [
 
 fn format(project: &Project) -> Result<Outcome> {
     if !has_component(project, "fmt") {
-        return Ok(Outcome::Skipped(
-            "this toolchain has no rustfmt: rustup component add rustfmt",
-        ));
+        return Ok(Outcome::Skipped("this toolchain has no rustfmt: rustup component add rustfmt"));
     }
-    run(project
-        .cargo()
-        .args(["fmt", "--all", "--check", "--", "-l"]))
-    .map(|()| Outcome::Passed)
+    run(project.cargo().args(["fmt", "--all", "--check", "--", "-l"])).map(|()| Outcome::Passed)
 }
 
 fn clippy(project: &Project) -> Result<Outcome> {
     if !has_component(project, "clippy") {
-        return Ok(Outcome::Skipped(
-            "this toolchain has no clippy: rustup component add clippy",
-        ));
+        return Ok(Outcome::Skipped("this toolchain has no clippy: rustup component add clippy"));
     }
     let mut cargo = project.cargo();
-    cargo.args([
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
+    cargo.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     run(&mut cargo).map(|()| Outcome::Passed)
 }
 
@@ -121,10 +81,8 @@ fn has_component(project: &Project, command: &str) -> bool {
 }
 
 fn test(project: &Project) -> Result<Outcome> {
-    run(project
-        .cargo()
-        .args(["test", "--quiet", "--workspace", "--no-fail-fast"]))
-    .map(|()| Outcome::Passed)
+    run(project.cargo().args(["test", "--quiet", "--workspace", "--no-fail-fast"]))
+        .map(|()| Outcome::Passed)
 }
 
 fn build_wasm(project: &Project) -> Result<Outcome> {
@@ -153,10 +111,7 @@ fn test_page(project: &Project) -> Result<Outcome> {
 
 /// Returns the steps for the help text.
 pub fn help() -> String {
-    STEPS
-        .iter()
-        .map(|step| format!("  {:<12}{}\n", step.name, step.about))
-        .collect()
+    STEPS.iter().map(|step| format!("  {:<12}{}\n", step.name, step.about)).collect()
 }
 
 /// Runs all steps, or one with those that it needs.
@@ -169,21 +124,14 @@ pub fn verify(project: &Project, only: Option<&str>) -> Result<()> {
         None => STEPS.iter().map(|step| step.name).collect(),
         Some(name) => with_needs(name)?,
     };
-    let steps: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| chosen.contains(&step.name))
-        .collect();
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| chosen.contains(&step.name)).collect();
     let summary = run_steps(project, &steps);
     for (name, error) in &summary.failed {
         println!("FAILED {name}: {error}");
     }
     // The count is the last line of stdout and of the terminal, so the error adds no line.
     println!("{} passed, {} failed", summary.passed, summary.failed.len());
-    if summary.failed.is_empty() {
-        Ok(())
-    } else {
-        Err(String::new())
-    }
+    if summary.failed.is_empty() { Ok(()) } else { Err(String::new()) }
 }
 
 fn with_needs(name: &str) -> Result<Vec<&'static str>> {
@@ -203,10 +151,8 @@ struct Summary {
 fn run_steps(project: &Project, steps: &[&Step]) -> Summary {
     let mut summary = Summary::default();
     for step in steps {
-        let broken = step
-            .needs
-            .iter()
-            .find(|need| summary.failed.iter().any(|(name, _)| name == *need));
+        let broken =
+            step.needs.iter().find(|need| summary.failed.iter().any(|(name, _)| name == *need));
         println!("== {}: {}", step.name, step.about);
         let start = Instant::now();
         let result = match broken {
@@ -240,47 +186,18 @@ mod tests {
 
     fn nowhere() -> Project {
         let nowhere = PathBuf::from("nowhere");
-        Project {
-            root: nowhere.clone(),
-            target: nowhere.clone(),
-            cache: nowhere,
-        }
+        Project { root: nowhere.clone(), target: nowhere.clone(), cache: nowhere }
     }
 
     #[test]
     fn a_failure_stops_only_what_needs_it() {
         let pass: fn(&Project) -> Result<Outcome> = |_| Ok(Outcome::Passed);
         let steps = [
-            Step {
-                name: "a",
-                about: "",
-                needs: &[],
-                run: |_| Err("broken".to_string()),
-            },
-            Step {
-                name: "b",
-                about: "",
-                needs: &["a"],
-                run: pass,
-            },
-            Step {
-                name: "c",
-                about: "",
-                needs: &["b"],
-                run: pass,
-            },
-            Step {
-                name: "d",
-                about: "",
-                needs: &[],
-                run: pass,
-            },
-            Step {
-                name: "e",
-                about: "",
-                needs: &[],
-                run: |_| Ok(Outcome::Skipped("why")),
-            },
+            Step { name: "a", about: "", needs: &[], run: |_| Err("broken".to_string()) },
+            Step { name: "b", about: "", needs: &["a"], run: pass },
+            Step { name: "c", about: "", needs: &["b"], run: pass },
+            Step { name: "d", about: "", needs: &[], run: pass },
+            Step { name: "e", about: "", needs: &[], run: |_| Ok(Outcome::Skipped("why")) },
         ];
         let summary = run_steps(&nowhere(), &steps.iter().collect::<Vec<_>>());
         assert_eq!(summary.passed, 1);

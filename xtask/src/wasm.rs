@@ -57,11 +57,7 @@ pub fn build(project: &Project) -> Result<Page> {
     run(&mut cargo).map_err(|error| format!("{error}\n({})", toolchain.how))?;
 
     let file = format!("{}.wasm", manifest.krate.replace('-', "_"));
-    let input = project
-        .target
-        .join(TARGET)
-        .join(&manifest.profile)
-        .join(file);
+    let input = project.target.join(TARGET).join(&manifest.profile).join(file);
     let page = manifest.page(project);
     write_page(project, &manifest, &input, &page)?;
     Ok(page)
@@ -117,12 +113,7 @@ fn write_page(project: &Project, manifest: &Manifest, input: &Path, page: &Page)
 fn stamp(module: &[u8], manifest: &Manifest) -> String {
     let mut hasher = DefaultHasher::new();
     module.hash(&mut hasher);
-    format!(
-        "{:016x} {} {}\n",
-        hasher.finish(),
-        module.len(),
-        manifest.out_name
-    )
+    format!("{:016x} {} {}\n", hasher.finish(), module.len(), manifest.out_name)
 }
 
 /// What `wasm-pack.toml` says; the file's own comments explain the keys.
@@ -136,14 +127,7 @@ struct Manifest {
 }
 
 impl Manifest {
-    const KEYS: [&str; 6] = [
-        "crate",
-        "target",
-        "out-dir",
-        "out-name",
-        "profile",
-        "rustflags",
-    ];
+    const KEYS: [&str; 6] = ["crate", "target", "out-dir", "out-name", "profile", "rustflags"];
 
     fn read(project: &Project) -> Result<Self> {
         let text = |path: &str| {
@@ -174,34 +158,20 @@ impl Manifest {
     fn parse(text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().map_err(|e| format!("{MANIFEST}: {e}"))?;
         if let Some(key) = table.keys().find(|key| !Self::KEYS.contains(&key.as_str())) {
-            return Err(format!(
-                "{MANIFEST}: unknown key `{key}`, known are {:?}",
-                Self::KEYS
-            ));
+            return Err(format!("{MANIFEST}: unknown key `{key}`, known are {:?}", Self::KEYS));
         }
         let word = |key: &str| {
-            let value = table
-                .get(key)
-                .and_then(toml::Value::as_str)
-                .filter(|v| !v.is_empty());
-            value
-                .map(str::to_string)
-                .ok_or_else(|| format!("{MANIFEST}: `{key}` must be a text"))
+            let value = table.get(key).and_then(toml::Value::as_str).filter(|v| !v.is_empty());
+            value.map(str::to_string).ok_or_else(|| format!("{MANIFEST}: `{key}` must be a text"))
         };
         if word("target")? != "web" {
-            return Err(format!(
-                "{MANIFEST}: `target` must be \"web\", nothing else is built"
-            ));
+            return Err(format!("{MANIFEST}: `target` must be \"web\", nothing else is built"));
         }
         let out_dir = word("out-dir")?;
         if out_dir.starts_with('/')
-            || out_dir
-                .split('/')
-                .any(|part| matches!(part, "" | "." | ".."))
+            || out_dir.split('/').any(|part| matches!(part, "" | "." | ".."))
         {
-            return Err(format!(
-                "{MANIFEST}: `out-dir` must be a folder inside the repository"
-            ));
+            return Err(format!("{MANIFEST}: `out-dir` must be a folder inside the repository"));
         }
         Ok(Self {
             krate: word("crate")?,
@@ -215,20 +185,14 @@ impl Manifest {
 }
 
 fn config_rustflags(text: &str) -> Result<Vec<String>> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|e| format!(".cargo/config.toml: {e}"))?;
+    let table: toml::Table = text.parse().map_err(|e| format!(".cargo/config.toml: {e}"))?;
     let target = table.get("target").and_then(|targets| targets.get(TARGET));
     words(target.and_then(|target| target.get("rustflags")))
         .ok_or_else(|| format!(".cargo/config.toml: no list `rustflags` for {TARGET}"))
 }
 
 fn words(value: Option<&toml::Value>) -> Option<Vec<String>> {
-    value?
-        .as_array()?
-        .iter()
-        .map(|word| Some(word.as_str()?.to_string()))
-        .collect()
+    value?.as_array()?.iter().map(|word| Some(word.as_str()?.to_string())).collect()
 }
 
 #[cfg(test)]

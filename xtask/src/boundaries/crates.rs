@@ -13,36 +13,15 @@ const KERNEL: &str = "ruvllm_sparse_attention";
 const CORE: [&str; 3] = ["csi-temporal", "libm", KERNEL];
 
 /// What binds to a browser.
-const BINDINGS: [&str; 6] = [
-    "js-sys",
-    "web-sys",
-    "wasm-bindgen",
-    "serde-wasm-bindgen",
-    "plotters-canvas",
-    "wasm-core",
-];
+const BINDINGS: [&str; 6] =
+    ["js-sys", "web-sys", "wasm-bindgen", "serde-wasm-bindgen", "plotters-canvas", "wasm-core"];
 
 fn tree(project: &Project, arguments: &[&str]) -> Result<String> {
-    capture(
-        project
-            .cargo()
-            .args(["tree", "--prefix", "none"])
-            .args(arguments),
-    )
+    capture(project.cargo().args(["tree", "--prefix", "none"]).args(arguments))
 }
 
 pub fn core_tree(project: &Project) -> Result<Vec<String>> {
-    let listed = tree(
-        project,
-        &[
-            "-p",
-            "csi-temporal",
-            "-e",
-            "normal,build",
-            "--target",
-            "all",
-        ],
-    )?;
+    let listed = tree(project, &["-p", "csi-temporal", "-e", "normal,build", "--target", "all"])?;
     Ok(judge_core_tree(&listed))
 }
 
@@ -52,39 +31,19 @@ fn judge_core_tree(listed: &str) -> Vec<String> {
     let differ = found.symmetric_difference(&expected);
     differ
         .map(|name| {
-            format!(
-                "{name} is {}",
-                if expected.contains(name) {
-                    "missing"
-                } else {
-                    "new"
-                }
-            )
+            format!("{name} is {}", if expected.contains(name) { "missing" } else { "new" })
         })
         .collect()
 }
 
 fn package_names(listed: &str) -> BTreeSet<&str> {
-    listed
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect()
+    listed.lines().filter_map(|line| line.split_whitespace().next()).collect()
 }
 
 /// Development dependencies count here: tests must compute what the product computes.
 pub fn kernel_features(project: &Project) -> Result<Vec<String>> {
-    let listed = tree(
-        project,
-        &[
-            "--workspace",
-            "-e",
-            "all",
-            "--target",
-            "all",
-            "--format",
-            "{p}|{f}",
-        ],
-    )?;
+    let listed =
+        tree(project, &["--workspace", "-e", "all", "--target", "all", "--format", "{p}|{f}"])?;
     Ok(judge_features(&listed))
 }
 
@@ -94,10 +53,7 @@ fn judge_features(listed: &str) -> Vec<String> {
     for line in listed.lines() {
         let (package, features) = line.split_once('|').unwrap_or((line, ""));
         let name = package.split_whitespace().next().unwrap_or_default();
-        let features = features
-            .trim_end_matches(" (*)")
-            .split(',')
-            .filter(|f| !f.is_empty());
+        let features = features.trim_end_matches(" (*)").split(',').filter(|f| !f.is_empty());
         seen |= name == KERNEL;
         let forbidden: &[&str] = match name {
             KERNEL => &["std", "parallel", "fp16", "default"],
@@ -108,9 +64,7 @@ fn judge_features(listed: &str) -> Vec<String> {
         findings.extend(switched_on.map(|feature| format!("{name} has the feature {feature}")));
     }
     if !seen {
-        findings.insert(format!(
-            "{KERNEL} is not in the tree, so nothing was checked"
-        ));
+        findings.insert(format!("{KERNEL} is not in the tree, so nothing was checked"));
     }
     findings.into_iter().collect()
 }
@@ -119,16 +73,7 @@ fn judge_features(listed: &str) -> Vec<String> {
 pub fn lab_dependencies(project: &Project) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for target in ["all", TARGET] {
-        let arguments = [
-            "-p",
-            "csi-lab",
-            "-e",
-            "normal,build",
-            "--depth",
-            "1",
-            "--target",
-            target,
-        ];
+        let arguments = ["-p", "csi-lab", "-e", "normal,build", "--depth", "1", "--target", target];
         findings.extend(judge_lab_dependencies(&tree(project, &arguments)?));
     }
     findings.dedup();
@@ -141,9 +86,7 @@ fn judge_lab_dependencies(listed: &str) -> Vec<String> {
         return vec!["csi-lab is not in the tree, so nothing was checked".to_string()];
     }
     let bindings = BINDINGS.iter().filter(|name| names.contains(*name));
-    bindings
-        .map(|name| format!("csi-lab depends on {name}"))
-        .collect()
+    bindings.map(|name| format!("csi-lab depends on {name}")).collect()
 }
 
 pub fn core_manifest(project: &Project) -> Result<Vec<String>> {
@@ -152,12 +95,9 @@ pub fn core_manifest(project: &Project) -> Result<Vec<String>> {
 }
 
 fn judge_core_manifest(text: &str) -> Result<Vec<String>> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|e| format!("Cargo.toml of csi-temporal: {e}"))?;
-    let features = table
-        .contains_key("features")
-        .then(|| "csi-temporal has features".to_string());
+    let table: toml::Table =
+        text.parse().map_err(|e| format!("Cargo.toml of csi-temporal: {e}"))?;
+    let features = table.contains_key("features").then(|| "csi-temporal has features".to_string());
     Ok(features.into_iter().collect())
 }
 
@@ -174,18 +114,10 @@ fn judge_pins(pins: &str, lock: &str) -> Result<Vec<String>> {
     let pins: toml::Table = pins.parse().map_err(|e| format!("vendor/pins.toml: {e}"))?;
     let lock: toml::Table = lock.parse().map_err(|e| format!("Cargo.lock: {e}"))?;
     let list = |table: &toml::Table, key: &str| {
-        table
-            .get(key)
-            .and_then(toml::Value::as_array)
-            .cloned()
-            .unwrap_or_default()
+        table.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default()
     };
     let word = |value: &toml::Value, key: &str| {
-        value
-            .get(key)
-            .and_then(toml::Value::as_str)
-            .unwrap_or_default()
-            .to_string()
+        value.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_string()
     };
     let locked = list(&lock, "package");
     let pinned = list(&pins, "pin");
@@ -195,20 +127,10 @@ fn judge_pins(pins: &str, lock: &str) -> Result<Vec<String>> {
     }
     for pin in &pinned {
         let name = word(pin, "name");
-        let empty = [
-            "version",
-            "checksum",
-            "licence",
-            "repository",
-            "commit",
-            "why",
-        ];
+        let empty = ["version", "checksum", "licence", "repository", "commit", "why"];
         let empty = empty.iter().filter(|key| word(pin, key).is_empty());
         findings.extend(empty.map(|key| format!("the pin of {name} lacks `{key}`")));
-        let same: Vec<_> = locked
-            .iter()
-            .filter(|package| word(package, "name") == name)
-            .collect();
+        let same: Vec<_> = locked.iter().filter(|package| word(package, "name") == name).collect();
         if same.len() != 1 {
             findings.push(format!("Cargo.lock holds {} packages {name}", same.len()));
         }
@@ -216,9 +138,8 @@ fn judge_pins(pins: &str, lock: &str) -> Result<Vec<String>> {
             for package in &same {
                 if word(package, key) != word(pin, key) {
                     let (lock, pin) = (word(package, key), word(pin, key));
-                    findings.push(format!(
-                        "{name}: {key} is {lock} in Cargo.lock, {pin} in the pin"
-                    ));
+                    findings
+                        .push(format!("{name}: {key} is {lock} in Cargo.lock, {pin} in the pin"));
                 }
             }
         }
@@ -238,16 +159,12 @@ pub fn lock_sources(project: &Project) -> Result<Vec<String>> {
 
 fn judge_cargo_lock(lock: &str) -> Vec<String> {
     let ordinary = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
-    let sources = lock
-        .lines()
-        .filter(|line| line.starts_with("source = ") && *line != ordinary);
+    let sources = lock.lines().filter(|line| line.starts_with("source = ") && *line != ordinary);
     sources.map(|line| format!("Cargo.lock: {line}")).collect()
 }
 
 fn judge_npm_lock(lock: &str) -> Vec<String> {
-    let resolved = lock
-        .lines()
-        .filter(|line| line.trim_start().starts_with("\"resolved\""));
+    let resolved = lock.lines().filter(|line| line.trim_start().starts_with("\"resolved\""));
     resolved
         .map(|line| {
             format!(
@@ -266,10 +183,7 @@ mod tests {
     fn a_new_or_missing_crate_of_the_core_is_seen() {
         let good = "csi-temporal v0.1.0 (/x)\nlibm v0.2.16\nruvllm_sparse_attention v0.1.1\nlibm v0.2.16 (*)\n";
         assert_eq!(judge_core_tree(good), Vec::<String>::new());
-        assert_eq!(
-            judge_core_tree(&format!("{good}half v2.7.1\n")),
-            ["half is new"]
-        );
+        assert_eq!(judge_core_tree(&format!("{good}half v2.7.1\n")), ["half is new"]);
         assert_eq!(
             judge_core_tree("csi-temporal v0.1.0\nlibm v0.2\n"),
             [format!("{KERNEL} is missing")]
@@ -329,17 +243,8 @@ mod tests {
     fn lock_files_that_name_a_host_are_seen() {
         let ordinary = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
         assert_eq!(judge_cargo_lock(ordinary), Vec::<String>::new());
-        assert_eq!(
-            judge_cargo_lock("source = \"registry+https://mirror.example/index\"").len(),
-            1
-        );
-        assert_eq!(
-            judge_npm_lock("  \"version\": \"1\",\n"),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            judge_npm_lock("  \"resolved\": \"https://mirror.example/a.tgz\",").len(),
-            1
-        );
+        assert_eq!(judge_cargo_lock("source = \"registry+https://mirror.example/index\"").len(), 1);
+        assert_eq!(judge_npm_lock("  \"version\": \"1\",\n"), Vec::<String>::new());
+        assert_eq!(judge_npm_lock("  \"resolved\": \"https://mirror.example/a.tgz\",").len(), 1);
     }
 }

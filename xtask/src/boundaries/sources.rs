@@ -9,10 +9,8 @@ use crate::project::Project;
 use crate::sys::{self, Result, capture};
 
 /// Crate roots and whether they must be `no_std`. Only the core may have one module with unsafe.
-const ROOTS: [(&str, bool); 2] = [
-    ("wasm-core/crates/temporal/src", true),
-    ("wasm-core/crates/lab/src", false),
-];
+const ROOTS: [(&str, bool); 2] =
+    [("wasm-core/crates/temporal/src", true), ("wasm-core/crates/lab/src", false)];
 
 pub fn attributes(project: &Project) -> Result<Vec<String>> {
     let mut findings = Vec::new();
@@ -25,11 +23,7 @@ pub fn attributes(project: &Project) -> Result<Vec<String>> {
                 .is_some_and(|text| without_comments(&text).contains("allow(unsafe_code"))
         });
         let wrong = judge_attributes(&root, no_std, allowing.count());
-        findings.extend(
-            wrong
-                .into_iter()
-                .map(|finding| format!("{folder}: {finding}")),
-        );
+        findings.extend(wrong.into_iter().map(|finding| format!("{folder}: {finding}")));
     }
     Ok(findings)
 }
@@ -62,14 +56,11 @@ fn judge_no_io(source: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for (index, _) in dense.match_indices("std::") {
         let after = &dense[index + "std::".len()..];
-        let group = after
-            .strip_prefix('{')
-            .map(|group| group.split(['}', ';']).next().unwrap_or(group));
+        let group =
+            after.strip_prefix('{').map(|group| group.split(['}', ';']).next().unwrap_or(group));
         let names = group.map_or_else(|| vec![after], |group| group.split(',').collect());
         for name in names {
-            let word = name
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next();
+            let word = name.split(|c: char| !c.is_alphanumeric() && c != '_').next();
             if let Some(word @ ("fs" | "net" | "thread" | "time" | "env" | "process")) = word {
                 findings.push(format!("names std::{word}"));
             }
@@ -94,12 +85,9 @@ fn judge_importer(name: &str, source: &str) -> Option<String> {
         || name == "web/src/worker.js"
         || name.starts_with("web/src/worker/");
     let imports = without_comments(source).lines().any(|line| {
-        let quoted = ["'", "\"", "`"].iter().any(|quote| {
-            line.split(quote)
-                .skip(1)
-                .step_by(2)
-                .any(|text| text.contains("pkg/"))
-        });
+        let quoted = ["'", "\"", "`"]
+            .iter()
+            .any(|quote| line.split(quote).skip(1).step_by(2).any(|text| text.contains("pkg/")));
         quoted && (line.contains("import") || line.contains("from") || line.contains("src="))
     });
     (imports && !allowed).then(|| format!("{name} imports pkg/"))
@@ -159,11 +147,7 @@ fn in_each(
         let fits = extension.is_empty() || file.extension().is_some_and(|e| e == extension);
         if let Some(text) = fits.then(|| sys::read_text(file)).flatten() {
             let name = project.short(file).display();
-            findings.extend(
-                judge(&text)
-                    .into_iter()
-                    .map(|finding| format!("{name}: {finding}")),
-            );
+            findings.extend(judge(&text).into_iter().map(|finding| format!("{name}: {finding}")));
         }
     }
     findings
@@ -189,9 +173,7 @@ fn without_comments(source: &str) -> String {
 }
 
 fn line_comment(text: &str) -> Option<usize> {
-    text.match_indices("//")
-        .map(|(at, _)| at)
-        .find(|&at| !text[..at].ends_with(':'))
+    text.match_indices("//").map(|(at, _)| at).find(|&at| !text[..at].ends_with(':'))
 }
 
 #[cfg(test)]
@@ -202,14 +184,8 @@ mod tests {
     fn missing_attributes_are_seen() {
         let good = "//! Docs.\n#![no_std]\n#![forbid(unsafe_code)]\n";
         assert_eq!(judge_attributes(good, true, 0), Vec::<String>::new());
-        assert_eq!(
-            judge_attributes(&good.replace("#![no_std]", "//#![no_std]"), true, 0).len(),
-            1
-        );
-        assert_eq!(
-            judge_attributes(&good.replace("forbid", "warn"), true, 0).len(),
-            1
-        );
+        assert_eq!(judge_attributes(&good.replace("#![no_std]", "//#![no_std]"), true, 0).len(), 1);
+        assert_eq!(judge_attributes(&good.replace("forbid", "warn"), true, 0).len(), 1);
         let deny = good.replace("forbid", "deny");
         assert_eq!(judge_attributes(&deny, true, 1), Vec::<String>::new());
         assert_eq!(judge_attributes(&deny, true, 2).len(), 1);
@@ -222,10 +198,7 @@ mod tests {
             judge_no_io("use std::collections::BTreeMap; // std::fs\n"),
             Vec::<String>::new()
         );
-        assert_eq!(
-            judge_no_io("/// Like `std::time`.\nfn timer() {}\n"),
-            Vec::<String>::new()
-        );
+        assert_eq!(judge_no_io("/// Like `std::time`.\nfn timer() {}\n"), Vec::<String>::new());
         assert_eq!(
             judge_no_io("fn f() {}\n#[cfg(test)]\nmod tests { use std::fs; }"),
             Vec::<String>::new()
@@ -247,11 +220,8 @@ mod tests {
         assert_eq!(judge_importer("web/src/worker/model.js", import), None);
         assert!(judge_importer("web/src/panels/replay.js", import).is_some());
         assert!(
-            judge_importer(
-                "web/src/a.js",
-                "const m = await import('../pkg/wasm_core.js');"
-            )
-            .is_some()
+            judge_importer("web/src/a.js", "const m = await import('../pkg/wasm_core.js');")
+                .is_some()
         );
         let types = "/** @param {import(\"../pkg/wasm_core.js\").Lab} lab */";
         assert_eq!(judge_importer("web/src/panels/replay.js", types), None);
@@ -263,23 +233,12 @@ mod tests {
             let path = format!("/{folder}/{tail}");
             assert_eq!(judge_paths(&path).len(), 1, "{path}");
             assert_eq!(judge_paths(&format!("open(\"{path}\")")).len(), 1, "{path}");
-            assert_eq!(
-                judge_paths(&format!("frame{path}")),
-                Vec::<String>::new(),
-                "{path}"
-            );
+            assert_eq!(judge_paths(&format!("frame{path}")), Vec::<String>::new(), "{path}");
         }
         for host in ["https://registry.npmjs", "static.crates", "index.crates"] {
-            assert_eq!(
-                judge_paths(&format!("see {host}.example/x")).len(),
-                1,
-                "{host}"
-            );
+            assert_eq!(judge_paths(&format!("see {host}.example/x")).len(), 1, "{host}");
         }
-        assert_eq!(
-            judge_paths("see https://crates.io/crates/libm"),
-            Vec::<String>::new()
-        );
+        assert_eq!(judge_paths("see https://crates.io/crates/libm"), Vec::<String>::new());
     }
 
     #[test]

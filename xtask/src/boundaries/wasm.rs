@@ -17,9 +17,7 @@ pub fn foreign_imports(project: &Project) -> Result<Vec<String>> {
 fn judge_imports(module: &[u8]) -> Result<Vec<String>> {
     let imports = imported_names(module).ok_or("the page's binary is no readable wasm module")?;
     let foreign = imports.iter().filter(|(from, _)| from == "env");
-    Ok(foreign
-        .map(|(from, name)| format!("import \"{from}\" \"{name}\""))
-        .collect())
+    Ok(foreign.map(|(from, name)| format!("import \"{from}\" \"{name}\"")).collect())
 }
 
 /// Reads module and name of every import. Source: WebAssembly core specification 2.0, section 5.5.
@@ -79,11 +77,7 @@ impl<'a> Reader<'a> {
     fn limits(&mut self) -> Option<()> {
         let has_maximum = self.byte()? & 1 == 1;
         self.number()?;
-        if has_maximum {
-            self.number().map(|_| ())
-        } else {
-            Some(())
-        }
+        if has_maximum { self.number().map(|_| ()) } else { Some(()) }
     }
 
     /// What an import is: a function, table, memory, global or tag.

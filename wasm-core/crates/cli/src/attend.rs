@@ -56,7 +56,8 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
         Kernel::Upstream => sparse::forward(&qkv, &pattern, Weighting::Plain),
         Kernel::UpstreamCrate => upstream::forward(&qkv, &pattern),
     };
-    let result = result.map_err(|e| CliError::usage(format!("attention refused the input: {e}")))?;
+    let result =
+        result.map_err(|e| CliError::usage(format!("attention refused the input: {e}")))?;
     let bytes: Vec<u8> = result.data().iter().flat_map(|x| x.to_le_bytes()).collect();
     files::write(&out, &bytes)?;
     Ok(String::new())

@@ -15,9 +15,7 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
     match args.command()?.as_deref() {
         Some("new") => new(args),
         Some("show") => show(args),
-        Some(other) => {
-            Err(CliError::usage(format!("blob can do `new` and `show`, not `{other}`")))
-        }
+        Some(other) => Err(CliError::usage(format!("blob can do `new` and `show`, not `{other}`"))),
         None => Err(CliError::usage("blob what? `new` or `show`; see `csi help`")),
     }
 }

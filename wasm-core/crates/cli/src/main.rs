@@ -66,8 +66,8 @@ fn run(mut args: Args) -> Result<String, CliError> {
         Some("compare") => compare::run(args),
         Some("help") | None => Ok(HELP.to_owned()),
         Some("version") => Ok(format!("csi {}\n", env!("CARGO_PKG_VERSION"))),
-        Some(other) => Err(CliError::usage(format!(
-            "there is no command `{other}`; `csi help` lists them"
-        ))),
+        Some(other) => {
+            Err(CliError::usage(format!("there is no command `{other}`; `csi help` lists them")))
+        }
     }
 }

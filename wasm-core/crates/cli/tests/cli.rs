@@ -121,8 +121,19 @@ impl Tensors {
         let (q, k, v, out) = (file("q"), file("k"), file("v"), file("out"));
         let shape = self.shape.map(|n| n.to_string()).join(",");
         let mut args = vec![
-            "attend", "--q", &q, "--k", &k, "--v", &v, "--shape", &shape, "--pattern", pattern,
-            "--out", &out,
+            "attend",
+            "--q",
+            &q,
+            "--k",
+            &k,
+            "--v",
+            &v,
+            "--shape",
+            &shape,
+            "--pattern",
+            pattern,
+            "--out",
+            &out,
         ];
         args.extend(more);
         ok(&args);
@@ -190,8 +201,19 @@ fn attend_refuses_wrong_lengths_ratios_and_numbers() {
     let (q, k, v, out) = (file("q"), file("k"), file("v"), file("out"));
     let run = |shape: &str, pattern: &str| {
         refused(&[
-            "attend", "--q", &q, "--k", &k, "--v", &v, "--shape", shape, "--pattern", pattern,
-            "--out", &out,
+            "attend",
+            "--q",
+            &q,
+            "--k",
+            &k,
+            "--v",
+            &v,
+            "--shape",
+            shape,
+            "--pattern",
+            pattern,
+            "--out",
+            &out,
         ])
     };
     assert!(run("5,2,2,2", "dense").contains("64 bytes, but [5][2][2] f32 needs 80"));
@@ -216,8 +238,19 @@ fn attend_refuses_a_nan_and_says_where() {
     write_floats(&t.folder.join("q"), &q);
     let file = |name: &str| t.folder.join(name).to_str().expect("UTF-8").to_owned();
     let sentence = refused(&[
-        "attend", "--q", &file("q"), "--k", &file("k"), "--v", &file("v"), "--shape", "4,1,1,2",
-        "--pattern", "upstream", "--out", &file("out"),
+        "attend",
+        "--q",
+        &file("q"),
+        "--k",
+        &file("k"),
+        "--v",
+        &file("v"),
+        "--shape",
+        "4,1,1,2",
+        "--pattern",
+        "upstream",
+        "--out",
+        &file("out"),
     ]);
     assert!(sentence.contains('q') && sentence.contains('2'), "{sentence}");
 }
@@ -346,7 +379,8 @@ fn compare_measures_divergence_on_a_recording() {
     let file = fixture("recordings/walking_esp32_107hz.csv");
     let near = json(&["compare", &file, "--window", "64", "--block", "32", "--json"]);
     let far = json(&["compare", &file, "--window", "4", "--block", "32", "--json"]);
-    let number = |v: &serde_json::Value, key: &str| v[key].as_f64().unwrap_or_else(|| panic!("{key}"));
+    let number =
+        |v: &serde_json::Value, key: &str| v[key].as_f64().unwrap_or_else(|| panic!("{key}"));
     assert!(number(&near, "mean_abs") > 0.0);
     assert!(number(&near, "mean_abs") <= number(&near, "max_abs"));
     assert!(number(&far, "edges_sparse") < number(&near, "edges_sparse"));

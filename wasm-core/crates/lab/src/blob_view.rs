@@ -70,22 +70,8 @@ pub struct ShapeView {
 
 impl From<HeadShape> for ShapeView {
     fn from(shape: HeadShape) -> Self {
-        let HeadShape {
-            input_dim,
-            q_heads,
-            kv_heads,
-            head_dim,
-            layers,
-            classes,
-        } = shape;
-        Self {
-            input_dim,
-            q_heads,
-            kv_heads,
-            head_dim,
-            layers,
-            classes,
-        }
+        let HeadShape { input_dim, q_heads, kv_heads, head_dim, layers, classes } = shape;
+        Self { input_dim, q_heads, kv_heads, head_dim, layers, classes }
     }
 }
 
@@ -176,15 +162,9 @@ impl BlobView {
     ) -> Result<Self, BlobError> {
         let seed = made_from.or_else(|| recognise_seed(blob));
         let classes = usize::from(blob.shape.classes);
-        let crc = bytes
-            .last_chunk::<4>()
-            .map_or(0, |crc| u32::from_le_bytes(*crc));
+        let crc = bytes.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc));
         Ok(Self {
-            name: blob
-                .trailer
-                .name
-                .clone()
-                .unwrap_or_else(|| name.to_string()),
+            name: blob.trailer.name.clone().unwrap_or_else(|| name.to_string()),
             shape: blob.shape.into(),
             dtype: blob.dtype.name(),
             bytes: bytes.len(),
@@ -219,12 +199,7 @@ fn trained_with(blob: &WeightBlob, seed: Option<u64>) -> String {
         (Some(seed), _) => format!("not trained: random weights from seed {seed:016x}"),
         (None, None) => "not stated".to_string(),
         (None, Some(_)) => {
-            let AttentionView {
-                pattern,
-                window,
-                block,
-                ..
-            } = attention(blob);
+            let AttentionView { pattern, window, block, .. } = attention(blob);
             match pattern {
                 "dense" => pattern.to_string(),
                 _ => format!("{pattern}, window {window}, block {block}"),
@@ -250,11 +225,7 @@ fn attention(blob: &WeightBlob) -> AttentionView {
         log_stride: record.log_stride,
         landmarks: record.landmarks,
         global_token: record.global_token,
-        pooling: if record.pooling == Pooling::Mean {
-            "mean"
-        } else {
-            "last"
-        },
+        pooling: if record.pooling == Pooling::Mean { "mean" } else { "last" },
         window_len: record.window_len,
         frame_rate_hz: record.frame_rate_hz,
     }
@@ -263,54 +234,20 @@ fn attention(blob: &WeightBlob) -> AttentionView {
 fn header(blob: &WeightBlob, bytes: &[u8]) -> Vec<HeaderField> {
     let shape = &blob.shape;
     let flags = bytes.get(6).copied().unwrap_or(0);
-    let trailer = if flags & 2 == 0 {
-        "no trailer"
-    } else {
-        "a trailer follows the weights"
-    };
+    let trailer = if flags & 2 == 0 { "no trailer" } else { "a trailer follows the weights" };
     let weights = blob.weights.len() * blob.dtype.bytes();
     let rows: [(&'static str, usize, usize, String); 12] = [
-        (
-            "magic",
-            0,
-            4,
-            "0x52564E45 in little-endian order: a weight blob".into(),
-        ),
+        ("magic", 0, 4, "0x52564E45 in little-endian order: a weight blob".into()),
         ("version", 4, 2, "version 1".into()),
-        (
-            "flags",
-            6,
-            1,
-            format!("{} weights, {trailer}", blob.dtype.name()),
-        ),
+        ("flags", 6, 1, format!("{} weights, {trailer}", blob.dtype.name())),
         ("reserved", 7, 1, "always 0".into()),
-        (
-            "input_dim",
-            8,
-            2,
-            format!("{} numbers a frame", shape.input_dim),
-        ),
+        ("input_dim", 8, 2, format!("{} numbers a frame", shape.input_dim)),
         ("n_q_heads", 10, 2, format!("{} query heads", shape.q_heads)),
-        (
-            "n_kv_heads",
-            12,
-            2,
-            format!("{} key and value heads", shape.kv_heads),
-        ),
-        (
-            "head_dim",
-            14,
-            2,
-            format!("{} numbers a head", shape.head_dim),
-        ),
+        ("n_kv_heads", 12, 2, format!("{} key and value heads", shape.kv_heads)),
+        ("head_dim", 14, 2, format!("{} numbers a head", shape.head_dim)),
         ("n_layers", 16, 2, format!("{} layers", shape.layers)),
         ("n_classes", 18, 2, format!("{} classes", shape.classes)),
-        (
-            "weights_len",
-            20,
-            4,
-            format!("{weights} bytes of weights from offset {HEADER_LEN}"),
-        ),
+        ("weights_len", 20, 4, format!("{weights} bytes of weights from offset {HEADER_LEN}")),
         (
             "crc32",
             bytes.len().saturating_sub(4),
@@ -320,11 +257,7 @@ fn header(blob: &WeightBlob, bytes: &[u8]) -> Vec<HeaderField> {
     ];
     let hex = |offset: usize, len: usize| {
         let bytes = bytes.get(offset..offset + len).unwrap_or(&[]);
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<Vec<_>>()
-            .join(" ")
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
     };
     let field = |(field, offset, len, meaning)| HeaderField {
         field,
@@ -338,12 +271,7 @@ fn header(blob: &WeightBlob, bytes: &[u8]) -> Vec<HeaderField> {
 fn records(blob: &WeightBlob, bytes: &[u8]) -> Result<Vec<RecordView>, BlobError> {
     let view = |record: csi_temporal::rvne::Record| {
         let (name, summary) = summary(blob, record.tag);
-        RecordView {
-            tag: record.tag,
-            name,
-            bytes: record.payload.len(),
-            summary,
-        }
+        RecordView { tag: record.tag, name, bytes: record.payload.len(), summary }
     };
     Ok(trailer_records(bytes)?.into_iter().map(view).collect())
 }
@@ -358,45 +286,24 @@ fn summary(blob: &WeightBlob, tag: u8) -> (&'static str, String) {
         tag::PROVENANCE => ("provenance", trailer.provenance.clone().unwrap_or_default()),
         tag::SIGNATURE => ("signature", "Ed25519, not verified".into()),
         tag::ATTENTION => {
-            let AttentionView {
-                pattern,
-                window,
-                block,
-                pooling,
-                ..
-            } = attention(blob);
-            (
-                "attention",
-                format!("{pattern}, window {window}, block {block}, {pooling} pooling"),
-            )
+            let AttentionView { pattern, window, block, pooling, .. } = attention(blob);
+            ("attention", format!("{pattern}, window {window}, block {block}, {pooling} pooling"))
         }
-        tag::NORMALISATION => (
-            "normalisation",
-            format!("mean and spread of {} features", blob.feature_dim()),
-        ),
+        tag::NORMALISATION => {
+            ("normalisation", format!("mean and spread of {} features", blob.feature_dim()))
+        }
         tag::RMS_GAINS => ("norm gains", "RMS-norm before attention".into()),
         tag::BIAS => ("bias", "added to the logits".into()),
-        tag::EMBEDDING => (
-            "embedding",
-            format!(
-                "{} features to {}",
-                blob.feature_dim(),
-                blob.shape.input_dim
-            ),
-        ),
+        tag::EMBEDDING => {
+            ("embedding", format!("{} features to {}", blob.feature_dim(), blob.shape.input_dim))
+        }
         tag::FEED_FORWARD => {
-            let hidden = trailer
-                .feed_forward
-                .as_ref()
-                .map_or(0, |layer| layer.hidden);
+            let hidden = trailer.feed_forward.as_ref().map_or(0, |layer| layer.hidden);
             ("feed-forward", format!("{hidden} hidden numbers"))
         }
         tag::SLOPES => ("recency slopes", "older tokens score lower".into()),
         tag::PIPELINE => {
-            let features = trailer
-                .pipeline
-                .as_ref()
-                .map_or(0, |pipeline| pipeline.feature_dim());
+            let features = trailer.pipeline.as_ref().map_or(0, |pipeline| pipeline.feature_dim());
             ("feature pipeline", format!("{features} features a row"))
         }
         _ => ("unknown", "kept as it is".into()),
@@ -406,13 +313,7 @@ fn summary(blob: &WeightBlob, tag: u8) -> (&'static str, String) {
 fn matrices(blob: &WeightBlob) -> Vec<MatrixView> {
     let view = |matrix: csi_temporal::rvne::MatrixInfo| {
         let stats = Stats::of(blob.weights.get(matrix.range)?)?;
-        let Stats {
-            min,
-            max,
-            mean,
-            std,
-            zeros,
-        } = stats;
+        let Stats { min, max, mean, std, zeros } = stats;
         Some(MatrixView {
             name: matrix.name,
             rows: matrix.rows,
@@ -437,16 +338,11 @@ pub fn histogram(weights: &[f32], bins: usize) -> (Vec<f64>, Vec<f32>) {
     if min >= max {
         (min, max) = (min - 0.5, max + 0.5);
     }
-    let (low, width) = (
-        f64::from(min),
-        (f64::from(max) - f64::from(min)) / bins as f64,
-    );
+    let (low, width) = (f64::from(min), (f64::from(max) - f64::from(min)) / bins as f64);
     let edges: Vec<f64> = (0..=bins).map(|i| low + width * i as f64).collect();
     let mut counts = vec![0.0; bins];
     for weight in weights.iter().filter(|weight| weight.is_finite()) {
-        let bin = edges
-            .partition_point(|edge| *edge <= f64::from(*weight))
-            .saturating_sub(1);
+        let bin = edges.partition_point(|edge| *edge <= f64::from(*weight)).saturating_sub(1);
         counts[bin.min(bins - 1)] += 1.0;
     }
     (edges, counts)
@@ -460,22 +356,10 @@ const HEAT_MAP_DECADES: f32 = 4.0;
 /// Weights more than four decades below the largest, zeros among them, get the darkest colour.
 /// `min` and `max` of the raster are logarithms.
 pub fn heat_map(weights: &[f32], cols: usize, dark: bool) -> Raster {
-    let largest = weights
-        .iter()
-        .fold(0.0f32, |most, weight| most.max(weight.abs()));
-    let smallest = weights
-        .iter()
-        .map(|w| w.abs())
-        .filter(|w| *w > 0.0)
-        .fold(largest, f32::min);
+    let largest = weights.iter().fold(0.0f32, |most, weight| most.max(weight.abs()));
+    let smallest = weights.iter().map(|w| w.abs()).filter(|w| *w > 0.0).fold(largest, f32::min);
     if largest == 0.0 {
-        return Raster::paint(
-            &vec![0.0; weights.len()],
-            cols,
-            (0.0, 1.0),
-            ColourMap::Magma,
-            dark,
-        );
+        return Raster::paint(&vec![0.0; weights.len()], cols, (0.0, 1.0), ColourMap::Magma, dark);
     }
     let max = largest.log10();
     let min = smallest.log10().max(max - HEAT_MAP_DECADES).min(max - 0.01);
@@ -486,20 +370,13 @@ pub fn heat_map(weights: &[f32], cols: usize, dark: bool) -> Raster {
 /// Reads a seed of one to sixteen hexadecimal digits, with or without `0x`.
 pub fn parse_seed(text: &str) -> Option<u64> {
     let digits = text.trim();
-    let digits = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-        .unwrap_or(digits);
+    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
     let plain =
         !digits.is_empty() && digits.len() <= 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    plain
-        .then(|| u64::from_str_radix(digits, 16).ok())
-        .flatten()
+    plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
 /// The type of the weights by its name.
 pub fn parse_dtype(name: &str) -> Option<Dtype> {
-    [Dtype::F32, Dtype::F16]
-        .into_iter()
-        .find(|dtype| dtype.name() == name)
+    [Dtype::F32, Dtype::F16].into_iter().find(|dtype| dtype.name() == name)
 }

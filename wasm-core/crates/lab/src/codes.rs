@@ -161,8 +161,7 @@ mod tests {
                             .bytes()
                             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                 };
-                text.split_once('/')
-                    .is_some_and(|(area, rest)| word(area) && word(rest))
+                text.split_once('/').is_some_and(|(area, rest)| word(area) && word(rest))
             })
             .map(str::to_string)
     }
@@ -182,9 +181,6 @@ mod tests {
             missing.is_empty() && stale.is_empty(),
             "missing: {missing:?}, no longer used: {stale:?}"
         );
-        assert!(
-            super::ALL.windows(2).all(|pair| pair[0] < pair[1]),
-            "sorted, each once"
-        );
+        assert!(super::ALL.windows(2).all(|pair| pair[0] < pair[1]), "sorted, each once");
     }
 }

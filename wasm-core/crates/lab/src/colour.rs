@@ -63,20 +63,10 @@ const TWILIGHT: &[Rgb] = &[
     [226, 217, 226],
 ];
 /// The arms of vik from the middle outwards, without the middle.
-const VIK_BLUE: [Rgb; 5] = [
-    [201, 221, 231],
-    [113, 168, 196],
-    [30, 111, 157],
-    [3, 62, 125],
-    [0, 18, 97],
-];
-const VIK_ORANGE: [Rgb; 5] = [
-    [234, 206, 189],
-    [211, 151, 116],
-    [190, 101, 51],
-    [139, 39, 6],
-    [89, 0, 8],
-];
+const VIK_BLUE: [Rgb; 5] =
+    [[201, 221, 231], [113, 168, 196], [30, 111, 157], [3, 62, 125], [0, 18, 97]];
+const VIK_ORANGE: [Rgb; 5] =
+    [[234, 206, 189], [211, 151, 116], [190, 101, 51], [139, 39, 6], [89, 0, 8]];
 
 impl ColourMap {
     /// Returns its lower-case name.
@@ -111,11 +101,7 @@ impl ColourMap {
 fn vik(dark: bool) -> [Rgb; 256] {
     // On a dark panel the darkest colour of each arm would vanish: it is left out, and the
     // order is turned round so that larger differences are lighter.
-    let order: &[usize] = if dark {
-        &[0, 1, 2, 3]
-    } else {
-        &[4, 3, 2, 1, 0]
-    };
+    let order: &[usize] = if dark { &[0, 1, 2, 3] } else { &[4, 3, 2, 1, 0] };
     let mut anchors: Vec<Rgb> = order.iter().map(|i| VIK_BLUE[*i]).collect();
     anchors.push(PANEL.rgb(dark));
     anchors.extend(order.iter().rev().map(|i| VIK_ORANGE[*i]));
@@ -143,11 +129,7 @@ mod tests {
     fn luminance(colour: Rgb) -> f64 {
         let linear = colour.map(|c| {
             let c = f64::from(c) / 255.0;
-            if c <= 0.04045 {
-                c / 12.92
-            } else {
-                ((c + 0.055) / 1.055).powf(2.4)
-            }
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         });
         0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     }
@@ -157,10 +139,7 @@ mod tests {
         for map in [ColourMap::Cividis, ColourMap::Magma] {
             let table = map.table(false);
             for pair in table.windows(2) {
-                assert!(
-                    luminance(pair[1]) >= luminance(pair[0]) - 2e-3,
-                    "{map:?} {pair:?}"
-                );
+                assert!(luminance(pair[1]) >= luminance(pair[0]) - 2e-3, "{map:?} {pair:?}");
             }
             assert!(luminance(table[255]) > luminance(table[0]) + 0.7);
         }
@@ -193,10 +172,7 @@ mod tests {
             let (table, panel) = (ColourMap::Vik.table(dark), PANEL.rgb(dark));
             for middle in [table[127], table[128]] {
                 for c in 0..3 {
-                    assert!(
-                        middle[c].abs_diff(panel[c]) <= 4,
-                        "dark {dark}: {middle:?} {panel:?}"
-                    );
+                    assert!(middle[c].abs_diff(panel[c]) <= 4, "dark {dark}: {middle:?} {panel:?}");
                 }
             }
             let away = |c: Rgb| (luminance(c) - luminance(panel)).abs();
@@ -211,10 +187,7 @@ mod tests {
                     "dark {dark}, orange arm at {j}"
                 );
                 let (blue, orange) = (luminance(table[i]), luminance(table[j]));
-                assert!(
-                    (blue - orange).abs() < 0.13,
-                    "dark {dark}, {i}: {blue} {orange}"
-                );
+                assert!((blue - orange).abs() < 0.13, "dark {dark}, {i}: {blue} {orange}");
             }
             assert!(table[20][2] > table[20][0] && table[235][0] > table[235][2]);
         }

@@ -28,11 +28,7 @@ pub struct Divergence {
 pub fn compare(sparse: &Tensor3, dense: &Tensor3) -> Divergence {
     let width = (dense.heads() * dense.dim()).max(1);
     let (mut result, mut sum, mut squares, mut count) = (Divergence::default(), 0.0, 0.0, 0usize);
-    for (a, b) in sparse
-        .data()
-        .chunks_exact(width)
-        .zip(dense.data().chunks_exact(width))
-    {
+    for (a, b) in sparse.data().chunks_exact(width).zip(dense.data().chunks_exact(width)) {
         let (mut row_max, mut row_sum) = (0.0f32, 0.0f64);
         for (a, b) in a.iter().zip(b) {
             let difference = (a - b).abs();
@@ -116,29 +112,18 @@ pub fn score_spread(input: &Qkv<'_>, heads: Heads) -> f32 {
                 squares += f64::from(score) * f64::from(score);
             }
             let count = (row + 1) as f64;
-            total += (squares / count - (sum / count) * (sum / count))
-                .max(0.0)
-                .sqrt();
+            total += (squares / count - (sum / count) * (sum / count)).max(0.0).sqrt();
             rows += 1;
         }
     }
-    if rows == 0 {
-        0.0
-    } else {
-        (total / rows as f64) as f32
-    }
+    if rows == 0 { 0.0 } else { (total / rows as f64) as f32 }
 }
 
 /// Eight sums side by side, so that it runs in lanes: this number is looked at, not compared in
 /// its last bits.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a
-        .remainder()
-        .iter()
-        .zip(b.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
+    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
     let mut lanes = [0.0f32; 8];
     for (a, b) in a.zip(b) {
         for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
@@ -235,17 +220,8 @@ impl Sweep {
         let window = SWEEP_WINDOWS[self.next / SWEEP_BLOCKS.len()];
         let block = SWEEP_BLOCKS[self.next % SWEEP_BLOCKS.len()];
         self.next += 1;
-        let pattern = SparsePattern {
-            window,
-            block_size: block,
-            ..self.pattern
-        };
-        let input = Qkv {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
-            slopes: &self.slopes,
-        };
+        let pattern = SparsePattern { window, block_size: block, ..self.pattern };
+        let input = Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes };
         let started = now_ms();
         let output = sparse::forward(&input, &pattern, self.weighting)?;
         let ms = now_ms() - started;

@@ -47,14 +47,7 @@ impl Raster {
                 pixel.copy_from_slice(&[r, g, b, 255]);
             }
         }
-        Self {
-            rgba,
-            width,
-            height,
-            min,
-            max,
-            map,
-        }
+        Self { rgba, width, height, min, max, map }
     }
 }
 

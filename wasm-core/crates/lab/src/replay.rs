@@ -32,11 +32,7 @@ impl Replay {
     /// `times_micros` holds one time for each frame. A time that is smaller than the one before
     /// it, or not finite, is taken as equal to the one before it, so that positions only grow.
     pub fn new(mut times_micros: Vec<f64>) -> Self {
-        let mut last = times_micros
-            .iter()
-            .copied()
-            .find(|t| t.is_finite())
-            .unwrap_or(0.0);
+        let mut last = times_micros.iter().copied().find(|t| t.is_finite()).unwrap_or(0.0);
         for time in &mut times_micros {
             if time.is_finite() && *time > last {
                 last = *time;
@@ -76,11 +72,7 @@ impl Replay {
 
     /// Plays when stopped, pauses when playing.
     pub fn toggle(&mut self, now_ms: f64) {
-        if self.is_playing() {
-            self.pause()
-        } else {
-            self.play(now_ms)
-        }
+        if self.is_playing() { self.pause() } else { self.play(now_ms) }
     }
 
     /// Sets the speed, clamped to [`SPEED_RANGE`]. It holds from the last `advance` on.
@@ -222,8 +214,6 @@ impl Replay {
 
     /// The last frame whose time is not after `position`.
     fn frame_at(&self, position: f64) -> usize {
-        self.times_micros
-            .partition_point(|time| *time <= position)
-            .saturating_sub(1)
+        self.times_micros.partition_point(|time| *time <= position).saturating_sub(1)
     }
 }

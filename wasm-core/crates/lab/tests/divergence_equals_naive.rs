@@ -63,12 +63,7 @@ fn differences_are_those_of_the_definition() {
 #[test]
 fn the_spread_is_the_standard_deviation_of_a_rows_scores() {
     let (q, k, v) = inputs(2, 12, 1.5);
-    let input = Qkv {
-        q: &q,
-        k: &k,
-        v: &v,
-        slopes: &[],
-    };
+    let input = Qkv { q: &q, k: &k, v: &v, slopes: &[] };
     for heads in [Heads::One(3), Heads::Mean] {
         let range = match heads {
             Heads::One(head) => head..head + 1,
@@ -80,42 +75,22 @@ fn the_spread_is_the_standard_deviation_of_a_rows_scores() {
                 let scores: Vec<f64> = (0..=row)
                     .map(|token| {
                         let products = q.row(row, head).iter().zip(k.row(token, head / 2));
-                        products
-                            .map(|(q, k)| f64::from(*q) * f64::from(*k))
-                            .sum::<f64>()
+                        products.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>()
                             / 8f64.sqrt()
                     })
                     .collect();
                 let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-                let variance = scores
-                    .iter()
-                    .map(|score| (score - mean).powi(2))
-                    .sum::<f64>()
+                let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>()
                     / scores.len() as f64;
                 total += variance.sqrt();
                 rows += 1.0;
             }
         }
         let spread = f64::from(score_spread(&input, heads));
-        assert!(
-            (spread - total / rows).abs() < 1e-5,
-            "{heads:?}: {spread} {}",
-            total / rows
-        );
+        assert!((spread - total / rows).abs() < 1e-5, "{heads:?}: {spread} {}", total / rows);
     }
     let zeros = Tensor3::zeros(12, 4, 8);
-    assert_eq!(
-        score_spread(
-            &Qkv {
-                q: &zeros,
-                k: &k,
-                v: &v,
-                slopes: &[]
-            },
-            Heads::Mean
-        ),
-        0.0
-    );
+    assert_eq!(score_spread(&Qkv { q: &zeros, k: &k, v: &v, slopes: &[] }, Heads::Mean), 0.0);
 }
 
 /// A pattern as wide as the window equals dense attention in every row but the last, which counts
@@ -124,31 +99,16 @@ fn the_spread_is_the_standard_deviation_of_a_rows_scores() {
 fn a_saturated_pattern_differs_in_its_last_row_alone() {
     for (scale, passes) in [(0.1, true), (1.0, false)] {
         let (q, k, v) = inputs(3, 16, scale);
-        let input = Qkv {
-            q: &q,
-            k: &k,
-            v: &v,
-            slopes: &[],
-        };
-        let pattern = SparsePattern {
-            window: 16,
-            block_size: 16,
-            ..SparsePattern::default()
-        };
+        let input = Qkv { q: &q, k: &k, v: &v, slopes: &[] };
+        let pattern = SparsePattern { window: 16, block_size: 16, ..SparsePattern::default() };
         let out = sparse::forward(&input, &pattern, Weighting::Plain).expect("sparse");
         let difference = compare(&out, &dense::forward(&input, true).expect("dense"));
         let check = saturated(&input, &pattern, &difference).expect("a saturated pattern");
         assert!(check.max_abs_but_last < 1e-5, "{check:?}");
-        assert!(
-            check.max_abs_last > 10.0 * check.max_abs_but_last,
-            "{check:?}"
-        );
+        assert!(check.max_abs_last > 10.0 * check.max_abs_but_last, "{check:?}");
         assert_eq!(check.passes, passes, "{check:?}");
         assert!(check.magnitude <= scale && check.magnitude > 0.9 * scale);
-        let narrower = SparsePattern {
-            window: 15,
-            ..pattern
-        };
+        let narrower = SparsePattern { window: 15, ..pattern };
         assert_eq!(saturated(&input, &narrower, &difference), None);
     }
 }
@@ -156,17 +116,9 @@ fn a_saturated_pattern_differs_in_its_last_row_alone() {
 #[test]
 fn a_sweep_has_every_point_once_whatever_the_budget() {
     let (q, k, v) = inputs(4, 40, 1.0);
-    let input = Qkv {
-        q: &q,
-        k: &k,
-        v: &v,
-        slopes: &[],
-    };
+    let input = Qkv { q: &q, k: &k, v: &v, slopes: &[] };
     let reference = dense::forward(&input, true).expect("dense");
-    let switches = SparsePattern {
-        log_stride: false,
-        ..SparsePattern::default()
-    };
+    let switches = SparsePattern { log_stride: false, ..SparsePattern::default() };
     let mut sweeps = Vec::new();
     for budget in [0.0, 7.0, f64::INFINITY] {
         let mut sweep = Sweep::new(&input, reference.clone(), switches, Weighting::Plain);
@@ -196,23 +148,14 @@ fn a_sweep_has_every_point_once_whatever_the_budget() {
     }
     assert!(sweeps[0] == sweeps[1] && sweeps[1] == sweeps[2]);
     let settings: Vec<(usize, usize)> = sweeps[0].iter().map(|point| (point.0, point.1)).collect();
-    let grid: Vec<(usize, usize)> = SWEEP_WINDOWS
-        .iter()
-        .flat_map(|w| SWEEP_BLOCKS.map(|b| (*w, b)))
-        .collect();
+    let grid: Vec<(usize, usize)> =
+        SWEEP_WINDOWS.iter().flat_map(|w| SWEEP_BLOCKS.map(|b| (*w, b))).collect();
     assert_eq!(settings, grid);
     for (window, block, edges, max_abs, mean_abs) in &sweeps[0] {
-        let pattern = SparsePattern {
-            window: *window,
-            block_size: *block,
-            ..switches
-        };
+        let pattern = SparsePattern { window: *window, block_size: *block, ..switches };
         let out = sparse::forward(&input, &pattern, Weighting::Plain).expect("sparse");
         let difference = compare(&out, &reference);
-        assert_eq!(
-            (difference.max_abs, difference.mean_abs),
-            (*max_abs, *mean_abs)
-        );
+        assert_eq!((difference.max_abs, difference.mean_abs), (*max_abs, *mean_abs));
         assert_eq!(pattern.edge_count(40), *edges);
     }
 }

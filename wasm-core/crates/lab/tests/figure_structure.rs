@@ -9,10 +9,7 @@ use csi_lab::figure::{
 use plotters::prelude::SVGBackend;
 use quickcheck::quickcheck;
 
-const LIGHT: Look = Look {
-    ratio: 1.0,
-    dark: false,
-};
+const LIGHT: Look = Look { ratio: 1.0, dark: false };
 
 fn colour(name: &str) -> Token {
     token(name).expect("a colour of the palette")
@@ -52,9 +49,7 @@ fn texts(svg: &str) -> Vec<String> {
 fn count(svg: &str, element: &str, colour: Token) -> usize {
     let [r, g, b] = colour.light;
     let hex = format!("#{r:02X}{g:02X}{b:02X}");
-    svg.split('<')
-        .filter(|part| part.starts_with(element) && part.contains(&hex))
-        .count()
+    svg.split('<').filter(|part| part.starts_with(element) && part.contains(&hex)).count()
 }
 
 fn series(name: &str, colour_name: &str, y: &[f32]) -> Series {
@@ -89,10 +84,7 @@ fn each_series_is_one_line_and_a_gap_makes_two() {
     assert_eq!(count(&figure, "polyline", colour("dense")), 2);
     let texts = texts(&figure);
     for expected in ["sparse", "dense", "time (s)", "RSSI (dBm)", "0.0", "4.0"] {
-        assert!(
-            texts.iter().any(|text| text == expected),
-            "{expected} in {texts:?}"
-        );
+        assert!(texts.iter().any(|text| text == expected), "{expected} in {texts:?}");
     }
 }
 
@@ -115,9 +107,7 @@ fn a_band_is_filled_and_edged() {
 fn points(svg: &str, colour: Token) -> Vec<(f64, f64)> {
     let [r, g, b] = colour.light;
     let hex = format!("#{r:02X}{g:02X}{b:02X}");
-    let elements = svg
-        .split('<')
-        .filter(|part| part.starts_with("poly") && part.contains(&hex));
+    let elements = svg.split('<').filter(|part| part.starts_with("poly") && part.contains(&hex));
     let lists = elements.filter_map(|part| part.split_once("points=\"")?.1.split_once('"'));
     let pairs = lists.flat_map(|(list, _)| list.split_whitespace());
     pairs
@@ -148,14 +138,8 @@ fn nothing_is_drawn_outside_the_frame() {
         let points = points(&figure, colour(name));
         assert!(points.len() >= 4, "{name}");
         for (x, y) in points {
-            assert!(
-                x >= area.left - 1.0 && x <= area.left + area.width + 1.0,
-                "{name}: x {x}"
-            );
-            assert!(
-                y >= area.top - 1.0 && y <= area.top + area.height + 1.0,
-                "{name}: y {y}"
-            );
+            assert!(x >= area.left - 1.0 && x <= area.left + area.width + 1.0, "{name}: x {x}");
+            assert!(y >= area.top - 1.0 && y <= area.top + area.height + 1.0, "{name}: y {y}");
         }
     }
 }
@@ -165,38 +149,22 @@ fn dots_and_markers_inside_are_drawn_and_others_are_not() {
     let mut dots = series("sweep", "text", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     dots.dots = true;
     let mut spec = spec(vec![dots]);
-    let marker = |x: f64| Marker {
-        x,
-        y: 2.0,
-        colour: colour("accent"),
-        label: format!("at {x}"),
-    };
+    let marker = |x: f64| Marker { x, y: 2.0, colour: colour("accent"), label: format!("at {x}") };
     spec.markers = vec![marker(1.0), marker(9.0)];
     let figure = lines(&spec);
-    assert_eq!(
-        count(&figure, "circle", colour("text")),
-        5,
-        "the sixth lies beyond x = 4"
-    );
+    assert_eq!(count(&figure, "circle", colour("text")), 5, "the sixth lies beyond x = 4");
     assert_eq!(count(&figure, "circle", colour("accent")), 1);
     assert!(texts(&figure).contains(&"at 1".to_string()));
 }
 
 #[test]
 fn a_logarithmic_axis_has_powers_of_ten_and_leaves_zero_out() {
-    let mut spec = spec(vec![series(
-        "error",
-        "error",
-        &[1e-4, 1e-3, 0.0, 1e-1, 1.0],
-    )]);
+    let mut spec = spec(vec![series("error", "error", &[1e-4, 1e-3, 0.0, 1e-1, 1.0])]);
     spec.y_log = true;
     let figure = lines(&spec);
     let texts = texts(&figure);
     for power in ["0.0001", "0.01", "1"] {
-        assert!(
-            texts.iter().any(|text| text == power),
-            "{power} in {texts:?}"
-        );
+        assert!(texts.iter().any(|text| text == power), "{power} in {texts:?}");
     }
     assert_eq!(count(&figure, "polyline", colour("error")), 2);
 }
@@ -215,15 +183,8 @@ fn bars_stand_on_zero_and_carry_their_labels() {
     let (figure, _) = svg((400, 200), |backend| draw_bars(backend, LIGHT, &bars));
     assert_eq!(count(&figure, "rect", colour("sparse")), 2);
     assert!(texts(&figure).contains(&"walking".to_string()));
-    let edges = BarsSpec {
-        edges: vec![0.0, 1.0],
-        ..bars.clone()
-    };
-    let refused = draw_bars(
-        SVGBackend::with_string(&mut String::new(), (400, 200)),
-        LIGHT,
-        &edges,
-    );
+    let edges = BarsSpec { edges: vec![0.0, 1.0], ..bars.clone() };
+    let refused = draw_bars(SVGBackend::with_string(&mut String::new(), (400, 200)), LIGHT, &edges);
     assert_eq!(refused, Err(FigureError::Lengths { x: 2, y: 3 }));
 }
 
@@ -249,17 +210,10 @@ fn axes_put_the_asked_ticks_and_tell_where_the_raster_belongs() {
 /// A denser screen has more pixels for the same CSS size: the plot stays where it is.
 #[test]
 fn the_plot_lies_at_the_same_css_pixels_at_every_ratio() {
-    let axes = AxesSpec {
-        x: (0.0, 1.0),
-        y: (0.0, 1.0),
-        ..AxesSpec::default()
-    };
+    let axes = AxesSpec { x: (0.0, 1.0), y: (0.0, 1.0), ..AxesSpec::default() };
     let area = |ratio: f64| {
         let size = ((500.0 * ratio) as u32, (300.0 * ratio) as u32);
-        svg(size, |backend| {
-            draw_axes(backend, Look { ratio, dark: true }, &axes)
-        })
-        .1
+        svg(size, |backend| draw_axes(backend, Look { ratio, dark: true }, &axes)).1
     };
     let one = area(1.0);
     for ratio in [1.5, 2.0, 3.0] {
@@ -290,10 +244,7 @@ fn a_colour_bar_runs_from_the_first_colour_to_the_last() {
         texts.contains(&"weight".to_string()) && texts.contains(&"0.01".to_string()),
         "{texts:?}"
     );
-    assert!(
-        figure.contains("#000004") && figure.contains("#FCFDBF"),
-        "both ends of magma"
-    );
+    assert!(figure.contains("#000004") && figure.contains("#FCFDBF"), "both ends of magma");
     assert!(area.width > 250.0);
 }
 
@@ -302,27 +253,11 @@ fn what_cannot_be_drawn_is_refused_and_nothing_panics() {
     let mut odd = series("odd", "text", &[1.0, 2.0]);
     odd.x.pop();
     let draw = |size, spec: &LineSpec| {
-        draw_lines(
-            SVGBackend::with_string(&mut String::new(), size),
-            LIGHT,
-            spec,
-        )
+        draw_lines(SVGBackend::with_string(&mut String::new(), size), LIGHT, spec)
     };
-    assert_eq!(
-        draw((640, 240), &spec(vec![odd])),
-        Err(FigureError::Lengths { x: 1, y: 2 })
-    );
-    assert_eq!(
-        draw((20, 20), &spec(vec![])),
-        Err(FigureError::TooSmall {
-            width: 20,
-            height: 20
-        })
-    );
-    let empty = LineSpec {
-        x: (1.0, 1.0),
-        ..LineSpec::default()
-    };
+    assert_eq!(draw((640, 240), &spec(vec![odd])), Err(FigureError::Lengths { x: 1, y: 2 }));
+    assert_eq!(draw((20, 20), &spec(vec![])), Err(FigureError::TooSmall { width: 20, height: 20 }));
+    let empty = LineSpec { x: (1.0, 1.0), ..LineSpec::default() };
     assert_eq!(draw((640, 240), &empty), Err(FigureError::Range));
     for values in [
         vec![],
@@ -336,11 +271,7 @@ fn what_cannot_be_drawn_is_refused_and_nothing_panics() {
             "{values:?}"
         );
     }
-    for (low, high) in [
-        (Some(5.0), None),
-        (None, Some(-5.0)),
-        (Some(0.0), Some(1.0)),
-    ] {
+    for (low, high) in [(Some(5.0), None), (None, Some(-5.0)), (Some(0.0), Some(1.0))] {
         let mut spec = spec(vec![series("far", "text", &[1.0, 2.0])]);
         (spec.y_min, spec.y_max) = (low, high);
         assert!(draw((640, 240), &spec).is_ok(), "{low:?} {high:?}");
@@ -375,9 +306,8 @@ quickcheck! {
 fn the_palette_is_that_of_the_page() {
     let sheet =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../web/styles/tokens.css");
-    let sheet = std::fs::read_to_string(&sheet)
-        .expect("the page's style sheet")
-        .to_ascii_uppercase();
+    let sheet =
+        std::fs::read_to_string(&sheet).expect("the page's style sheet").to_ascii_uppercase();
     let hex = |[r, g, b]: [u8; 3]| format!("#{r:02X}{g:02X}{b:02X}");
     let mut compared = 0;
     for token in TOKENS {
@@ -386,15 +316,8 @@ fn the_palette_is_that_of_the_page() {
         };
         let value = sheet[place..].split(';').next().expect("a declaration");
         let expected = format!("LIGHT-DARK({}, {})", hex(token.light), hex(token.dark));
-        assert!(
-            value.contains(&expected),
-            "{}: {value}, not {expected}",
-            token.name
-        );
+        assert!(value.contains(&expected), "{}: {value}, not {expected}", token.name);
         compared += 1;
     }
-    assert!(
-        compared >= 11,
-        "only {compared} colours are in the style sheet"
-    );
+    assert!(compared >= 11, "only {compared} colours are in the style sheet");
 }

@@ -81,20 +81,9 @@ fn ends_get_the_ends_of_the_table_and_nan_stays_transparent() {
 
 #[test]
 fn nothing_to_draw_is_not_an_error() {
-    assert_eq!(
-        Raster::paint(&[], 0, (0.0, 1.0), ColourMap::Magma, true).height,
-        0
-    );
+    assert_eq!(Raster::paint(&[], 0, (0.0, 1.0), ColourMap::Magma, true).height, 0);
     assert_eq!(finite_range([f32::NAN]), (0.0, 1.0));
     assert_eq!(quantiles(&mut vec![f32::INFINITY], 0.1, 0.9), (0.0, 1.0));
-    assert!(
-        thin([(1.0, 1.0)].into_iter(), 0.0, 1.0, 0, 1.0)
-            .x
-            .is_empty()
-    );
-    assert!(
-        thin([(1.0, 1.0)].into_iter(), 1.0, 1.0, 5, 1.0)
-            .x
-            .is_empty()
-    );
+    assert!(thin([(1.0, 1.0)].into_iter(), 0.0, 1.0, 0, 1.0).x.is_empty());
+    assert!(thin([(1.0, 1.0)].into_iter(), 1.0, 1.0, 5, 1.0).x.is_empty());
 }

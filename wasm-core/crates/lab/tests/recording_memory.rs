@@ -48,10 +48,7 @@ fn twenty_megabytes_without_a_line_end_are_not_held() {
     let _turn = TURN.lock();
     let piece = vec![b'7'; 64 << 10];
     let (outcome, peak) = measure((0..320).map(|_| &piece[..]));
-    assert_eq!(
-        outcome.err().map(|refusal| refusal.code()),
-        Some("recording/nothing-usable")
-    );
+    assert_eq!(outcome.err().map(|refusal| refusal.code()), Some("recording/nothing-usable"));
     assert!(peak < 4 << 20, "{peak} bytes");
 }
 
@@ -75,12 +72,7 @@ fn a_line_of_ten_megabytes_is_skipped_and_the_rest_is_read() {
 fn a_deep_or_long_json_line_costs_a_bounded_amount() {
     let _turn = TURN.lock();
     let deep = [b"{\"a\":".to_vec(), vec![b'['; 900 << 10]].concat();
-    let wide = [
-        b"{\"a\":[0".to_vec(),
-        b",0".repeat(450 << 10),
-        b"]}".to_vec(),
-    ]
-    .concat();
+    let wide = [b"{\"a\":[0".to_vec(), b",0".repeat(450 << 10), b"]}".to_vec()].concat();
     for line in [deep, wide] {
         let (outcome, peak) = measure(core::iter::once(&line[..]));
         assert!(outcome.is_err());

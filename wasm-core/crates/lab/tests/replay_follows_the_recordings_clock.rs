@@ -17,10 +17,7 @@ fn times(gaps: &[u32]) -> Vec<f64> {
 /// The definition: the last frame whose time is not after the position.
 fn naive_frame(times: &[f64], seconds: f64) -> usize {
     let position = times[0] + seconds * 1e6;
-    (0..times.len())
-        .rev()
-        .find(|i| times[*i] <= position + 1e-3)
-        .unwrap_or(0)
+    (0..times.len()).rev().find(|i| times[*i] <= position + 1e-3).unwrap_or(0)
 }
 
 /// Milliseconds until a replay that is asked every `tick` ms has stopped at the end.
@@ -117,10 +114,7 @@ fn twice_the_speed_takes_half_the_time() {
         let mut replay = Replay::new(times.clone());
         replay.set_speed(speed);
         let took = duration_ms(replay, 1.0);
-        assert!(
-            (took - span_ms / speed).abs() <= 1.0,
-            "speed {speed}: {took} ms"
-        );
+        assert!((took - span_ms / speed).abs() <= 1.0, "speed {speed}: {took} ms");
     }
 }
 
@@ -166,12 +160,7 @@ fn a_pause_does_not_count() {
 
 #[test]
 fn nothing_to_play_is_not_an_error() {
-    for times in [
-        vec![],
-        vec![7.0],
-        vec![7.0, 7.0],
-        vec![f64::NAN, f64::INFINITY],
-    ] {
+    for times in [vec![], vec![7.0], vec![7.0, 7.0], vec![f64::NAN, f64::INFINITY]] {
         let mut replay = Replay::new(times);
         replay.play(0.0);
         assert!(!replay.is_playing() && !replay.advance(1e9));

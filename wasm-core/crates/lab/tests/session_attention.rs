@@ -19,9 +19,7 @@ fn ready() -> Session {
 #[test]
 fn the_answer_is_complete_and_agrees_with_itself() {
     let mut session = ready();
-    let view = session
-        .attention(&first_ask(FRAME), &ticking())
-        .expect("an answer");
+    let view = session.attention(&first_ask(FRAME), &ticking()).expect("an answer");
     assert_eq!(view.n, 256);
     assert_eq!(view.times_s.len(), 256);
     for raster in [&view.sparse, &view.dense, &view.difference] {
@@ -32,33 +30,17 @@ fn the_answer_is_complete_and_agrees_with_itself() {
         (view.dense.min, view.dense.max),
         "one scale for both"
     );
-    assert_eq!(
-        view.difference.min, -view.difference.max,
-        "zero in the middle"
-    );
+    assert_eq!(view.difference.min, -view.difference.max, "zero in the middle");
     assert_eq!(
         (view.edges_sparse, view.edges_dense),
         (SparsePattern::default().edge_count(256), 256 * 257 / 2)
     );
-    let most = view
-        .divergence
-        .per_frame_max
-        .iter()
-        .copied()
-        .fold(0.0, f32::max);
+    let most = view.divergence.per_frame_max.iter().copied().fold(0.0, f32::max);
     assert_eq!(most, view.divergence.max_abs);
     assert!(view.divergence.max_abs > 0.0 && view.divergence.mean_abs <= view.divergence.max_abs);
     // Rows before the first full block see every token: nothing is left out.
-    assert!(
-        view.divergence.per_frame_max[..15]
-            .iter()
-            .all(|difference| *difference < 1e-6)
-    );
-    assert_eq!(
-        (view.sparse_ms, view.dense_ms),
-        (1.0, 1.0),
-        "one tick of the clock each"
-    );
+    assert!(view.divergence.per_frame_max[..15].iter().all(|difference| *difference < 1e-6));
+    assert_eq!((view.sparse_ms, view.dense_ms), (1.0, 1.0), "one tick of the clock each");
     assert_eq!(view.saturated, None);
     assert!(view.score_spread > 0.0);
 }
@@ -95,36 +77,18 @@ fn pixels_are_transparent_exactly_where_no_weight_is() {
 fn logits_are_those_of_the_head_run_alone() {
     let mut session = ready();
     let blob = WeightBlob::parse(session.blob_bytes().expect("bytes")).expect("a blob");
-    let pattern = SparsePattern {
-        window: 8,
-        ..SparsePattern::default()
-    };
-    for (ln_count, backend) in [
-        (false, BackendKind::Sparse),
-        (true, BackendKind::SparseLnCount),
-    ] {
+    let pattern = SparsePattern { window: 8, ..SparsePattern::default() };
+    for (ln_count, backend) in [(false, BackendKind::Sparse), (true, BackendKind::SparseLnCount)] {
         let view = session
-            .attention(
-                &AttentionAsk {
-                    ln_count,
-                    pattern,
-                    ..first_ask(FRAME)
-                },
-                &ticking(),
-            )
+            .attention(&AttentionAsk { ln_count, pattern, ..first_ask(FRAME) }, &ticking())
             .expect("an answer");
         // The same window, made again by the session's own pipeline in another session.
         let mut head = TemporalHead::from_blob(&blob).expect("a head");
         head.set_pattern(pattern).expect("a pattern");
         let rows = rows_of(256);
+        assert_eq!(head.forward(&rows, backend).expect("logits").logits, view.logits_sparse);
         assert_eq!(
-            head.forward(&rows, backend).expect("logits").logits,
-            view.logits_sparse
-        );
-        assert_eq!(
-            head.forward(&rows, BackendKind::Dense)
-                .expect("logits")
-                .logits,
+            head.forward(&rows, BackendKind::Dense).expect("logits").logits,
             view.logits_dense
         );
     }
@@ -136,9 +100,7 @@ fn rows_of(n: usize) -> Vec<f32> {
     use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
     let mut decoder = Decoder::new("walking.csv", Limits::default());
     decoder
-        .push(&session_support::fixture(
-            "recordings/walking_esp32_107hz.csv",
-        ))
+        .push(&session_support::fixture("recordings/walking_esp32_107hz.csv"))
         .expect("a recording");
     let recording = decoder.finish().expect("a recording");
     let stream = &recording.streams[recording.default_stream];
@@ -154,9 +116,7 @@ fn rows_of(n: usize) -> Vec<f32> {
     let mut rows = Vec::new();
     for frame in 0..=FRAME {
         extractor
-            .push(&stream.frame(frame), &mut |row| {
-                rows.extend_from_slice(row.values)
-            })
+            .push(&stream.frame(frame), &mut |row| rows.extend_from_slice(row.values))
             .expect("a frame");
     }
     let mut rows = rows.split_off(rows.len() - n * 16);
@@ -167,15 +127,8 @@ fn rows_of(n: usize) -> Vec<f32> {
 #[test]
 fn a_rows_edges_are_the_patterns_and_carry_all_weight() {
     let mut session = ready();
-    let pattern = SparsePattern {
-        landmarks: false,
-        ..SparsePattern::default()
-    };
-    let ask = AttentionAsk {
-        pattern,
-        head: Some(2),
-        ..first_ask(FRAME)
-    };
+    let pattern = SparsePattern { landmarks: false, ..SparsePattern::default() };
+    let ask = AttentionAsk { pattern, head: Some(2), ..first_ask(FRAME) };
     let edges = session.row_edges(&ask, 200).expect("edges");
     let mut expected = Vec::new();
     pattern.row_edges(200, 256, &mut expected);
@@ -183,17 +136,11 @@ fn a_rows_edges_are_the_patterns_and_carry_all_weight() {
     let total: f32 = edges.iter().map(|edge| edge.weight_sparse).sum();
     assert!((total - 1.0).abs() < 1e-5, "{total}");
     let left_out: f32 = edges.iter().map(|edge| edge.weight_dense).sum();
-    assert!(
-        left_out < 0.9,
-        "dense attention also looks elsewhere: {left_out}"
-    );
+    assert!(left_out < 0.9, "dense attention also looks elsewhere: {left_out}");
     for kind in [EdgeKind::Window, EdgeKind::Global, EdgeKind::LogStride] {
         assert!(edges.iter().any(|edge| edge.kind == kind), "{kind:?}");
     }
-    let times = session
-        .attention(&ask, &ticking())
-        .expect("an answer")
-        .times_s;
+    let times = session.attention(&ask, &ticking()).expect("an answer").times_s;
     for edge in &edges {
         assert_eq!((edge.last, edge.seconds), (edge.first, times[edge.first]));
     }
@@ -213,22 +160,11 @@ fn a_rows_edges_are_the_patterns_and_carry_all_weight() {
 fn a_saturated_pattern_is_examined() {
     let mut session = ready();
     let ask = AttentionAsk {
-        pattern: SparsePattern {
-            window: 256,
-            block_size: 256,
-            ..SparsePattern::default()
-        },
+        pattern: SparsePattern { window: 256, block_size: 256, ..SparsePattern::default() },
         ..first_ask(FRAME)
     };
-    let check = session
-        .attention(&ask, &ticking())
-        .expect("an answer")
-        .saturated
-        .expect("a check");
-    assert!(
-        check.passes && check.max_abs_but_last < 1e-6 && check.magnitude > 0.0,
-        "{check:?}"
-    );
+    let check = session.attention(&ask, &ticking()).expect("an answer").saturated.expect("a check");
+    assert!(check.passes && check.max_abs_but_last < 1e-6 && check.magnitude > 0.0, "{check:?}");
 }
 
 #[test]
@@ -249,28 +185,17 @@ fn a_sweep_ends_and_dies_with_what_it_was_made_of() {
         .iter()
         .find(|point| (point.window, point.block) == (32, 16))
         .expect("the default setting");
-    let view = session
-        .attention(&first_ask(FRAME), &clock)
-        .expect("an answer");
+    let view = session.attention(&first_ask(FRAME), &clock).expect("an answer");
     assert_eq!(
         (own.max_abs, own.mean_abs, own.edges),
-        (
-            view.divergence.max_abs,
-            view.divergence.mean_abs,
-            view.edges_sparse
-        )
+        (view.divergence.max_abs, view.divergence.mean_abs, view.edges_sparse)
     );
     session.sweep_begin(&first_ask(FRAME)).expect("a sweep");
     session
-        .set_mask(Some(&[
-            8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
-        ]))
+        .set_mask(Some(&[8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]))
         .expect("a mask");
     assert_eq!(
-        session
-            .sweep_step(0.0, &clock)
-            .expect_err("another recording")
-            .code(),
+        session.sweep_step(0.0, &clock).expect_err("another recording").code(),
         "lab/no-sweep"
     );
 }
@@ -279,10 +204,7 @@ fn a_sweep_ends_and_dies_with_what_it_was_made_of() {
 fn probabilities_add_up_to_one() {
     let mut session = ready();
     for frame in [0, 40, FRAME] {
-        let classes = session
-            .classify(frame, 50)
-            .expect("an answer")
-            .expect("a model that fits");
+        let classes = session.classify(frame, 50).expect("an answer").expect("a model that fits");
         for probabilities in [&classes.sparse, &classes.dense] {
             assert_eq!(probabilities.len(), 4);
             assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -293,51 +215,17 @@ fn probabilities_add_up_to_one() {
 #[test]
 fn questions_out_of_range_are_refused_with_their_code() {
     let mut session = ready();
-    let mut code = |ask: AttentionAsk| {
-        session
-            .attention(&ask, &ticking())
-            .expect_err("a refusal")
-            .code()
-    };
+    let mut code =
+        |ask: AttentionAsk| session.attention(&ask, &ticking()).expect_err("a refusal").code();
+    assert_eq!(code(AttentionAsk { layer: 2, ..first_ask(FRAME) }), "head/layer-out-of-range");
     assert_eq!(
-        code(AttentionAsk {
-            layer: 2,
-            ..first_ask(FRAME)
-        }),
-        "head/layer-out-of-range"
-    );
-    assert_eq!(
-        code(AttentionAsk {
-            head: Some(4),
-            ..first_ask(FRAME)
-        }),
+        code(AttentionAsk { head: Some(4), ..first_ask(FRAME) }),
         "attention/head-out-of-range"
     );
-    assert_eq!(
-        code(AttentionAsk {
-            n: 0,
-            ..first_ask(FRAME)
-        }),
-        "lab/no-rows"
-    );
-    assert_eq!(
-        code(AttentionAsk {
-            frame: 1 << 40,
-            ..first_ask(FRAME)
-        }),
-        "lab/frame"
-    );
-    let pattern = SparsePattern {
-        block_size: 0,
-        ..SparsePattern::default()
-    };
-    assert_eq!(
-        code(AttentionAsk {
-            pattern,
-            ..first_ask(FRAME)
-        }),
-        "attention/zero-block-size"
-    );
+    assert_eq!(code(AttentionAsk { n: 0, ..first_ask(FRAME) }), "lab/no-rows");
+    assert_eq!(code(AttentionAsk { frame: 1 << 40, ..first_ask(FRAME) }), "lab/frame");
+    let pattern = SparsePattern { block_size: 0, ..SparsePattern::default() };
+    assert_eq!(code(AttentionAsk { pattern, ..first_ask(FRAME) }), "attention/zero-block-size");
 }
 
 /// Dense minus sparse: orange where sparse attention does not look, blue where it looks too much.
@@ -351,15 +239,8 @@ fn what_sparse_attention_leaves_out_is_orange() {
         global_token: false,
         ..SparsePattern::default()
     };
-    let ask = AttentionAsk {
-        n: 64,
-        pattern,
-        ..first_ask(FRAME)
-    };
-    let raster = session
-        .attention(&ask, &ticking())
-        .expect("an answer")
-        .difference;
+    let ask = AttentionAsk { n: 64, pattern, ..first_ask(FRAME) };
+    let raster = session.attention(&ask, &ticking()).expect("an answer").difference;
     let pixel = |row: usize, token: usize| {
         let at = (row * 64 + token) * 4;
         (raster.rgba[at], raster.rgba[at + 2])

@@ -41,13 +41,8 @@ fn the_window_is_the_extractors_last_rows_with_their_mean_removed() {
     let mut session = walking();
     let window = session.feature_window(frame, 100, false).expect("a window");
     assert_eq!((window.rows, window.dim), (100, 16));
-    assert_eq!(
-        (window.first_s, window.last_s),
-        (times[first], times[times.len() - 1])
-    );
-    let most = expected
-        .iter()
-        .fold(0.0f32, |most, value| most.max(value.abs()));
+    assert_eq!((window.first_s, window.last_s), (times[first], times[times.len() - 1]));
+    let most = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     assert_eq!((window.raster.min, window.raster.max), (-most, most));
     let table = window.raster.map.table(false);
     for (row, values) in expected.chunks_exact(16).enumerate() {
@@ -55,10 +50,7 @@ fn the_window_is_the_extractors_last_rows_with_their_mean_removed() {
             let pixel = &window.raster.rgba[((15 - feature) * 100 + row) * 4..][..3];
             let index = ((value + most) / (2.0 * most) * 255.0 + 0.5) as usize;
             let near = index.saturating_sub(1)..=(index + 1).min(255);
-            assert!(
-                near.into_iter().any(|i| table[i] == pixel),
-                "row {row}, feature {feature}"
-            );
+            assert!(near.into_iter().any(|i| table[i] == pixel), "row {row}, feature {feature}");
         }
     }
 }
@@ -99,10 +91,7 @@ fn no_row_is_later_than_the_cursor() {
 fn steps_say_what_the_pipeline_does() {
     let mut session = walking();
     let default = session.pipeline().expect("a pipeline");
-    assert_eq!(
-        (default.feature_dim, default.ask.rate_hz, default.matches),
-        (16, 50.0, false)
-    );
+    assert_eq!((default.feature_dim, default.ask.rate_hz, default.matches), (16, 50.0, false));
     session.blob_new(&default_model()).expect("a blob");
     assert!(session.pipeline().expect("a pipeline").matches);
     let ask = PipelineAsk {
@@ -114,10 +103,7 @@ fn steps_say_what_the_pipeline_does() {
         ..default.ask
     };
     let view = session.set_pipeline(ask).expect("a pipeline");
-    assert_eq!(
-        (view.feature_dim, view.model_input_dim, view.matches),
-        (156, 16, false)
-    );
+    assert_eq!((view.feature_dim, view.model_input_dim, view.matches), (156, 16, false));
     for words in [
         "52 subcarriers",
         "frame's mean",
@@ -125,22 +111,10 @@ fn steps_say_what_the_pipeline_does() {
         "time constant of 2 s",
         "2 rows before and its absolute",
     ] {
-        assert!(
-            view.steps.iter().any(|step| step.contains(words)),
-            "{words} in {:?}",
-            view.steps
-        );
+        assert!(view.steps.iter().any(|step| step.contains(words)), "{words} in {:?}", view.steps);
     }
-    let error = session
-        .attention(&first_ask(500), &ticking())
-        .expect_err("156 features");
-    assert_eq!(
-        error,
-        LabError::Features {
-            got: 156,
-            expected: 16
-        }
-    );
+    let error = session.attention(&first_ask(500), &ticking()).expect_err("156 features");
+    assert_eq!(error, LabError::Features { got: 156, expected: 16 });
 }
 
 /// A feature state has no subcarriers; its nine numbers are the row.
@@ -148,9 +122,8 @@ fn steps_say_what_the_pipeline_does() {
 fn feature_states_are_rows_of_nine() {
     let mut session = opened("packets.bin", &fixture("recordings/ruview_packets.bin"));
     let streams = session.recording().expect("open").streams;
-    let states = streams
-        .iter()
-        .position(|s| s.kind == csi_lab::recording::StreamKind::FeatureState);
+    let states =
+        streams.iter().position(|s| s.kind == csi_lab::recording::StreamKind::FeatureState);
     let Some(states) = states else {
         panic!("the fixture has feature states: {streams:?}");
     };
@@ -158,33 +131,16 @@ fn feature_states_are_rows_of_nine() {
     let view = session.pipeline().expect("a pipeline");
     assert_eq!(view.feature_dim, 9);
     let last = session.recording().expect("open").frames - 1;
-    assert_eq!(
-        session
-            .feature_window(last, 8, false)
-            .expect("a window")
-            .dim,
-        9
-    );
+    assert_eq!(session.feature_window(last, 8, false).expect("a window").dim, 9);
 }
 
 /// A mask too small for the chosen bands gives the default pipeline, and the choice comes back.
 #[test]
 fn a_pipeline_that_no_longer_fits_waits() {
     let mut session = walking();
-    let ask = PipelineAsk {
-        bands: 20,
-        ..session.pipeline().expect("a pipeline").ask
-    };
-    assert_eq!(
-        session
-            .set_pipeline(ask.clone())
-            .expect("52 pairs")
-            .feature_dim,
-        20
-    );
-    session
-        .set_mask(Some(&[10, 11, 12, 13, 14]))
-        .expect("a mask");
+    let ask = PipelineAsk { bands: 20, ..session.pipeline().expect("a pipeline").ask };
+    assert_eq!(session.set_pipeline(ask.clone()).expect("52 pairs").feature_dim, 20);
+    session.set_mask(Some(&[10, 11, 12, 13, 14])).expect("a mask");
     assert_eq!(session.pipeline().expect("the default").feature_dim, 5);
     assert!(session.feature_window(100, 8, true).is_ok());
     session.set_mask(None).expect("automatic");
@@ -198,16 +154,11 @@ fn no_window_reaches_across_a_break() {
     let mut text = format!("time_us,{}\n", names.join(","));
     for frame in 0..400 {
         let micros = frame * 10_000 + if frame >= 200 { 60_000_000 } else { 0 };
-        let values: Vec<String> = (0..40)
-            .map(|pair| (frame % 7 + pair + 1).to_string())
-            .collect();
+        let values: Vec<String> = (0..40).map(|pair| (frame % 7 + pair + 1).to_string()).collect();
         text.push_str(&format!("{micros},{}\n", values.join(",")));
     }
     let mut session = opened("break.csv", text.as_bytes());
-    let ask = PipelineAsk {
-        rate_hz: 50.0,
-        ..session.pipeline().expect("a pipeline").ask
-    };
+    let ask = PipelineAsk { rate_hz: 50.0, ..session.pipeline().expect("a pipeline").ask };
     session.set_pipeline(ask).expect("a pipeline");
     let before = session.feature_window(199, 64, false).expect("a window");
     assert_eq!((before.rows, before.last_s < 2.0), (64, true));

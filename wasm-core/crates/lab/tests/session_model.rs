@@ -12,25 +12,13 @@ use session_support::{default_model, fixture};
 fn the_default_blob_is_the_reference_recipes_byte_for_byte() {
     let mut session = Session::new();
     let view = session.blob_new(&default_model()).expect("a blob").clone();
-    assert_eq!(
-        session.blob_bytes().expect("bytes"),
-        fixture("models/aether_seeded.rvne")
-    );
-    assert_eq!(
-        (view.bytes, view.parameters, view.dtype),
-        (41_244, 10_304, "f32")
-    );
+    assert_eq!(session.blob_bytes().expect("bytes"), fixture("models/aether_seeded.rvne"));
+    assert_eq!((view.bytes, view.parameters, view.dtype), (41_244, 10_304, "f32"));
     assert_eq!(view.crc32_hex, "dc807956");
-    assert_eq!(
-        view.trained_with,
-        "not trained: random weights from seed c5110007deadbeef"
-    );
+    assert_eq!(view.trained_with, "not trained: random weights from seed c5110007deadbeef");
     assert_eq!(view.seed_hex.as_deref(), Some("c5110007deadbeef"));
     assert!(view.records.is_empty() && !view.attention.stored);
-    assert_eq!(
-        view.class_names,
-        ["class 0", "class 1", "class 2", "class 3"]
-    );
+    assert_eq!(view.class_names, ["class 0", "class 1", "class 2", "class 3"]);
 }
 
 /// The header table has the file's bytes, and no byte of header or CRC is left out.
@@ -41,17 +29,9 @@ fn the_header_table_covers_the_header() {
     let view = session.blob_open("tiny", &bytes).expect("a blob");
     let mut covered = vec![false; bytes.len()];
     for field in &view.header {
-        let hex: Vec<u8> = field
-            .hex
-            .split(' ')
-            .map(|byte| u8::from_str_radix(byte, 16).expect("hex"))
-            .collect();
-        assert_eq!(
-            hex,
-            bytes[field.offset..field.offset + hex.len()],
-            "{}",
-            field.field
-        );
+        let hex: Vec<u8> =
+            field.hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).expect("hex")).collect();
+        assert_eq!(hex, bytes[field.offset..field.offset + hex.len()], "{}", field.field);
         covered[field.offset..field.offset + hex.len()].fill(true);
     }
     assert!(
@@ -69,17 +49,11 @@ fn every_record_is_listed_with_a_name() {
         .expect("a blob")
         .clone();
     let tags: Vec<u8> = view.records.iter().map(|record| record.tag).collect();
-    for tag in [
-        0x01, 0x02, 0x03, 0x04, 0x05, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,
-    ] {
+    for tag in [0x01, 0x02, 0x03, 0x04, 0x05, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88] {
         assert!(tags.contains(&tag), "{tag:#x} in {tags:x?}");
     }
     for record in &view.records {
-        assert_eq!(
-            record.name == "unknown",
-            record.tag > 5 && record.tag < 0x80,
-            "{record:?}"
-        );
+        assert_eq!(record.name == "unknown", record.tag > 5 && record.tag < 0x80, "{record:?}");
         assert!(!record.summary.is_empty(), "{record:?}");
     }
     assert!(view.attention.stored);
@@ -93,18 +67,11 @@ fn every_record_is_listed_with_a_name() {
 #[test]
 fn what_is_not_stated_is_not_claimed() {
     let mut session = Session::new();
-    let seeded = session
-        .blob_open("aether", &fixture("models/aether_seeded.rvne"))
-        .expect("a blob")
-        .clone();
-    assert!(
-        seeded.trained_with.starts_with("not trained"),
-        "recognised by its weights"
-    );
-    let other = session
-        .blob_open("tiny", &fixture("models/tiny_f32.rvne"))
-        .expect("a blob")
-        .clone();
+    let seeded =
+        session.blob_open("aether", &fixture("models/aether_seeded.rvne")).expect("a blob").clone();
+    assert!(seeded.trained_with.starts_with("not trained"), "recognised by its weights");
+    let other =
+        session.blob_open("tiny", &fixture("models/tiny_f32.rvne")).expect("a blob").clone();
     assert_eq!(
         (other.trained_with.as_str(), other.seed_hex),
         ("not stated", None),
@@ -118,11 +85,7 @@ fn conversion_there_and_back_says_what_it_cost() {
     session.blob_new(&default_model()).expect("a blob");
     let narrow = session.blob_convert(Dtype::F16).expect("f16");
     assert_eq!(
-        (
-            narrow.view.dtype,
-            narrow.view.bytes,
-            narrow.error.overflowed
-        ),
+        (narrow.view.dtype, narrow.view.bytes, narrow.error.overflowed),
         ("f16", 28 + 2 * 10_304, 0)
     );
     // Weights lie in [-0.1, 0.1]: half of the spacing of binary16 just below 0.125.
@@ -134,10 +97,7 @@ fn conversion_there_and_back_says_what_it_cost() {
     assert!(narrow.error.mean_abs < narrow.error.max_abs);
     assert!(narrow.view.trained_with.starts_with("not trained"));
     let wide = session.blob_convert(Dtype::F32).expect("f32");
-    assert_eq!(
-        (wide.view.dtype, wide.view.bytes, wide.error.max_abs),
-        ("f32", 41_244, 0.0)
-    );
+    assert_eq!((wide.view.dtype, wide.view.bytes, wide.error.max_abs), ("f32", 41_244, 0.0));
     assert_ne!(
         session.blob_bytes().expect("bytes"),
         fixture("models/aether_seeded.rvne"),
@@ -149,11 +109,7 @@ fn conversion_there_and_back_says_what_it_cost() {
 fn matrices_have_the_statistics_of_their_weights() {
     let mut session = Session::new();
     let view = session.blob_new(&default_model()).expect("a blob").clone();
-    let names: Vec<&str> = view
-        .matrices
-        .iter()
-        .map(|matrix| matrix.name.as_str())
-        .collect();
+    let names: Vec<&str> = view.matrices.iter().map(|matrix| matrix.name.as_str()).collect();
     assert_eq!(
         names,
         [
@@ -168,53 +124,26 @@ fn matrices_have_the_statistics_of_their_weights() {
             "Wc"
         ]
     );
-    assert_eq!(
-        view.matrices
-            .iter()
-            .map(|matrix| matrix.rows * matrix.cols)
-            .sum::<usize>(),
-        10_304
-    );
+    assert_eq!(view.matrices.iter().map(|matrix| matrix.rows * matrix.cols).sum::<usize>(), 10_304);
     for (index, matrix) in view.matrices.iter().enumerate() {
         let (edges, counts) = session.histogram(index, 32).expect("a histogram");
-        assert_eq!(
-            (edges[0] as f32, edges[32] as f32),
-            (matrix.min, matrix.max)
-        );
-        assert_eq!(
-            counts.iter().sum::<f32>() as usize,
-            matrix.rows * matrix.cols
-        );
+        assert_eq!((edges[0] as f32, edges[32] as f32), (matrix.min, matrix.max));
+        assert_eq!(counts.iter().sum::<f32>() as usize, matrix.rows * matrix.cols);
         let raster = session.heat_map(index, true).expect("a heat map");
         assert_eq!((raster.width, raster.height), (matrix.cols, matrix.rows));
         let largest = matrix.max.abs().max(matrix.min.abs());
         assert!((raster.max - largest.log10()).abs() < 1e-6);
     }
-    assert_eq!(
-        session.histogram(9, 32).expect_err("nine matrices").code(),
-        "lab/matrix"
-    );
+    assert_eq!(session.histogram(9, 32).expect_err("nine matrices").code(), "lab/matrix");
 }
 
 #[test]
 fn heat_maps_of_odd_matrices_stand() {
     assert_eq!(heat_map(&[0.0; 6], 3, false).height, 2);
     let raster = heat_map(&[1.0, 1e-9, 0.0, -1.0], 2, false);
-    assert_eq!(
-        (raster.min, raster.max),
-        (-4.0, 0.0),
-        "four decades below the largest"
-    );
-    assert_eq!(
-        raster.rgba[4..8],
-        raster.rgba[8..12],
-        "too small to tell from zero"
-    );
-    assert_eq!(
-        raster.rgba[0..4],
-        raster.rgba[12..16],
-        "the sign does not show"
-    );
+    assert_eq!((raster.min, raster.max), (-4.0, 0.0), "four decades below the largest");
+    assert_eq!(raster.rgba[4..8], raster.rgba[8..12], "too small to tell from zero");
+    assert_eq!(raster.rgba[0..4], raster.rgba[12..16], "the sign does not show");
 }
 
 #[test]

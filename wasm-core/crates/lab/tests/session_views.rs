@@ -36,9 +36,8 @@ fn made_at(
     let names: Vec<String> = (0..PAIRS).map(|pair| format!("sc_{pair}")).collect();
     let mut text = format!("time_us,{}\n", names.join(","));
     for frame in 0..frames {
-        let values: Vec<String> = (0..PAIRS)
-            .map(|pair| amplitude(frame, pair).to_string())
-            .collect();
+        let values: Vec<String> =
+            (0..PAIRS).map(|pair| amplitude(frame, pair).to_string()).collect();
         text.push_str(&format!("{},{}\n", micros(frame), values.join(",")));
     }
     opened("made.csv", text.as_bytes())
@@ -60,17 +59,9 @@ fn number(raster: &Raster, column: usize, row: usize) -> Option<f32> {
 fn a_column_of_the_waterfall_is_the_mean_of_its_frames() {
     let session = made(100, ramp);
     // Ten frames a column.
-    let ask = WaterfallAsk {
-        end_s: 1.0,
-        columns: 10,
-        useful_only: false,
-        ..ASK
-    };
+    let ask = WaterfallAsk { end_s: 1.0, columns: 10, useful_only: false, ..ASK };
     let raster = session.waterfall(&ask).expect("a raster");
-    assert_eq!(
-        (raster.width, raster.height, raster.map),
-        (10, PAIRS, ColourMap::Cividis)
-    );
+    assert_eq!((raster.width, raster.height, raster.map), (10, PAIRS, ColourMap::Cividis));
     for column in 0..10 {
         for row in 0..PAIRS {
             let expected = column as f32 * 10.0 + 4.5 + 100.0 * (PAIRS - 1 - row) as f32;
@@ -89,23 +80,14 @@ fn a_column_of_the_waterfall_is_the_mean_of_its_frames() {
 #[test]
 fn columns_without_a_frame_are_transparent() {
     let session = walking();
-    let times: Vec<f64> = session
-        .times_micros()
-        .expect("times")
-        .iter()
-        .map(|micros| micros / 1e6)
-        .collect();
+    let times: Vec<f64> =
+        session.times_micros().expect("times").iter().map(|micros| micros / 1e6).collect();
     let mut periods: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     periods.sort_by(f64::total_cmp);
     let (period, end) = (periods[periods.len() / 2], times[times.len() - 1]);
     let mut counts = [0, 0];
     for start_s in [0.0, 5.0, end - 1.0] {
-        let ask = WaterfallAsk {
-            start_s,
-            end_s: start_s + 1.3,
-            columns: 400,
-            ..ASK
-        };
+        let ask = WaterfallAsk { start_s, end_s: start_s + 1.3, columns: 400, ..ASK };
         let raster = session.waterfall(&ask).expect("a raster");
         for column in 0..400 {
             let from = start_s + f64::from(column) * 1.3 / 400.0;
@@ -118,21 +100,14 @@ fn columns_without_a_frame_are_transparent() {
             counts[usize::from(opaque)] += 1;
         }
     }
-    assert!(
-        counts[0] > 50 && counts[1] > 500,
-        "both kinds occur: {counts:?}"
-    );
+    assert!(counts[0] > 50 && counts[1] > 500, "both kinds occur: {counts:?}");
 }
 
 /// The scale is the stream's, so colours do not change while one scrolls.
 #[test]
 fn scrolling_keeps_the_colours() {
     let session = walking();
-    for kind in [
-        WaterfallKind::Amplitude,
-        WaterfallKind::Variance,
-        WaterfallKind::Phase,
-    ] {
+    for kind in [WaterfallKind::Amplitude, WaterfallKind::Variance, WaterfallKind::Phase] {
         for gain in [false, true] {
             let at = |start_s: f64| {
                 let raster = session.waterfall(&WaterfallAsk {
@@ -156,27 +131,15 @@ fn the_highest_subcarrier_is_at_the_top() {
     let subcarriers = session.subcarriers().expect("open");
     let spectrum = session.spectrum(500, false).expect("a frame");
     assert_eq!(spectrum.k.len(), subcarriers.len());
-    assert!(
-        spectrum.k.windows(2).all(|pair| pair[0] < pair[1]),
-        "{:?}",
-        spectrum.k
-    );
+    assert!(spectrum.k.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", spectrum.k);
     let time = session.times_micros().expect("times")[500] / 1e6;
-    let ask = WaterfallAsk {
-        start_s: time,
-        end_s: time + 1e-7,
-        columns: 1,
-        useful_only: false,
-        ..ASK
-    };
+    let ask =
+        WaterfallAsk { start_s: time, end_s: time + 1e-7, columns: 1, useful_only: false, ..ASK };
     let raster = session.waterfall(&ask).expect("a raster");
     let step = (raster.max - raster.min) / 255.0;
     for (row, amplitude) in spectrum.amplitude.iter().rev().enumerate() {
         let got = number(&raster, 0, row).expect("an opaque pixel");
-        assert!(
-            (got - amplitude.clamp(raster.min, raster.max)).abs() <= step * 1.01,
-            "row {row}"
-        );
+        assert!((got - amplitude.clamp(raster.min, raster.max)).abs() <= step * 1.01, "row {row}");
     }
 }
 
@@ -188,26 +151,17 @@ fn a_series_keeps_every_extreme_of_its_subcarrier() {
     let whole = session
         .subcarrier_series(20, (0.0, span), 40, Quantity::Amplitude, false)
         .expect("a series");
-    let k = session.subcarriers().expect("open")[20]
-        .k
-        .map_or(20.0, f64::from);
+    let k = session.subcarriers().expect("open")[20].k.map_or(20.0, f64::from);
     let amplitudes: Vec<f32> = (0..frames)
         .map(|frame| {
             let spectrum = session.spectrum(frame, false).expect("a frame");
-            let place = spectrum
-                .k
-                .iter()
-                .position(|at| *at == k)
-                .expect("the subcarrier");
+            let place = spectrum.k.iter().position(|at| *at == k).expect("the subcarrier");
             spectrum.amplitude[place]
         })
         .collect();
     let most = |values: &[f32]| values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let least = |values: &[f32]| values.iter().copied().fold(f32::INFINITY, f32::min);
-    assert_eq!(
-        (least(&whole.min), most(&whole.max)),
-        (least(&amplitudes), most(&amplitudes))
-    );
+    assert_eq!((least(&whole.min), most(&whole.max)), (least(&amplitudes), most(&amplitudes)));
     assert!(whole.x.len() <= 40 + whole.min.iter().filter(|value| value.is_nan()).count());
 }
 
@@ -215,18 +169,11 @@ fn a_series_keeps_every_extreme_of_its_subcarrier() {
 fn the_rate_is_the_recordings_own() {
     let session = walking();
     let info = session.recording().expect("open");
-    let rate = session
-        .rate_series((0.0, info.span_s), 100)
-        .expect("a series");
+    let rate = session.rate_series((0.0, info.span_s), 100).expect("a series");
     let mean = rate.min.iter().map(|value| f64::from(*value)).sum::<f64>() / rate.min.len() as f64;
     let expected = info.rate_hz.expect("a clock");
-    assert!(
-        (mean - expected).abs() < 0.03 * expected,
-        "{mean} {expected}"
-    );
-    let rssi = session
-        .rssi_series((0.0, info.span_s), 100)
-        .expect("a series");
+    assert!((mean - expected).abs() < 0.03 * expected, "{mean} {expected}");
+    let rssi = session.rssi_series((0.0, info.span_s), 100).expect("a series");
     assert!(rssi.min.iter().all(|dbm| (-100.0..0.0).contains(dbm)));
 }
 
@@ -235,21 +182,13 @@ fn the_rate_is_the_recordings_own() {
 fn the_motion_strip_ignores_gain() {
     let amplitude = |frame: usize, pair: usize| {
         let gain = if frame.is_multiple_of(2) { 1.0 } else { 3.0 };
-        let bump = if (100..150).contains(&frame) && pair == 7 {
-            (frame % 3) as f32
-        } else {
-            0.0
-        };
+        let bump = if (100..150).contains(&frame) && pair == 7 { (frame % 3) as f32 } else { 0.0 };
         (10.0 * (pair + 1) as f32 + bump) * gain
     };
     let strip = made(200, amplitude).overview(20).expect("a strip");
     // Columns are 0.1 s wide: the first and the last one of the motion hold still frames too.
     let most = |from: f64, to: f64| {
-        let inside = strip
-            .x
-            .iter()
-            .zip(&strip.max)
-            .filter(|(x, _)| (from..to).contains(*x));
+        let inside = strip.x.iter().zip(&strip.max).filter(|(x, _)| (from..to).contains(*x));
         inside.map(|(_, max)| *max).fold(0.0, f32::max)
     };
     assert!(most(1.0, 1.5) > 1e-4, "{strip:?}");
@@ -261,27 +200,16 @@ fn order_and_mask_change_what_is_useful() {
     let mut session = walking();
     let before = session.recording().expect("open");
     let useful = |session: &Session| {
-        session
-            .subcarriers()
-            .expect("open")
-            .iter()
-            .filter(|s| s.useful)
-            .count()
+        session.subcarriers().expect("open").iter().filter(|s| s.useful).count()
     };
     assert_eq!((before.order, useful(&session)), ("centred", 52));
     let fft = session.set_order(Some(Order::Fft)).expect("an order");
-    assert_eq!(
-        (fft.order, fft.order_decided_by),
-        ("fft", "chosen by the user")
-    );
+    assert_eq!((fft.order, fft.order_decided_by), ("fft", "chosen by the user"));
     session.set_mask(Some(&[40, 10, 10])).expect("a mask");
     assert_eq!(useful(&session), 2);
     assert_eq!(session.pipeline().expect("a pipeline").useful_count, 2);
     session.set_order(None).expect("automatic");
-    assert_eq!(
-        (session.recording().expect("open"), useful(&session)),
-        (before, 52)
-    );
+    assert_eq!((session.recording().expect("open"), useful(&session)), (before, 52));
 }
 
 /// Where frames are missing for a second, lines have a gap; a single missing frame has none.
@@ -291,9 +219,8 @@ fn lines_are_not_drawn_across_gaps() {
     let later = |frame: usize| micros(frame) + if frame >= 50 { 10_000 } else { 0 };
     let session = made_at(200, later, ramp);
     let range = (0.0, 3.5);
-    let amplitude = session
-        .subcarrier_series(3, range, 500, Quantity::Amplitude, false)
-        .expect("a series");
+    let amplitude =
+        session.subcarrier_series(3, range, 500, Quantity::Amplitude, false).expect("a series");
     let gaps: Vec<f64> = amplitude
         .x
         .iter()
@@ -314,11 +241,7 @@ fn every_fixture_can_be_looked_at() {
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fixtures/recordings");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).expect("fixtures") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
         if name.ends_with(".md") {
             continue;
         }
@@ -326,11 +249,7 @@ fn every_fixture_can_be_looked_at() {
         for stream in 0..session.recording().expect("open").streams.len() {
             let info = session.select_stream(stream).expect("a stream");
             let (span, frames) = (info.span_s, info.frames);
-            for kind in [
-                WaterfallKind::Amplitude,
-                WaterfallKind::Variance,
-                WaterfallKind::Phase,
-            ] {
+            for kind in [WaterfallKind::Amplitude, WaterfallKind::Variance, WaterfallKind::Phase] {
                 let raster = session.waterfall(&WaterfallAsk {
                     end_s: span + 0.1,
                     kind,
@@ -345,14 +264,10 @@ fn every_fixture_can_be_looked_at() {
             }
             assert!(session.overview(100).is_ok() && session.rate_series((0.0, span), 10).is_ok());
             assert!(
-                session
-                    .subcarrier_series(0, (0.0, span), 10, Quantity::Amplitude, true)
-                    .is_ok()
+                session.subcarrier_series(0, (0.0, span), 10, Quantity::Amplitude, true).is_ok()
             );
             assert!(session.spectrum(frames - 1, true).is_ok());
-            session
-                .pipeline()
-                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            session.pipeline().unwrap_or_else(|error| panic!("{name}: {error}"));
             session
                 .feature_window(frames - 1, 16, true)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -381,18 +296,11 @@ fn the_variance_is_that_of_the_columns_frames() {
             let pair = PAIRS - 1 - row;
             let values: Vec<f32> = frames.iter().map(|frame| amplitude(*frame, pair)).collect();
             let mean = values.iter().sum::<f32>() / 16.0;
-            let expected = values
-                .iter()
-                .map(|value| (value - mean).powi(2))
-                .sum::<f32>()
-                / 15.0;
+            let expected = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 15.0;
             let step = (raster.max - raster.min) / 255.0;
             let got = number(&raster, column, row).expect("an opaque pixel");
             let clamped = expected.clamp(raster.min, raster.max);
-            assert!(
-                (got - clamped).abs() <= step * 1.01,
-                "{column} {row}: {got}, not {expected}"
-            );
+            assert!((got - clamped).abs() <= step * 1.01, "{column} {row}: {got}, not {expected}");
         }
     }
 }
@@ -401,16 +309,12 @@ fn the_variance_is_that_of_the_columns_frames() {
 #[test]
 fn the_phase_is_that_of_the_columns_last_frame() {
     let line = |time: u32, real: i32| {
-        let pairs: Vec<String> = (0..64)
-            .map(|pair| format!("{} {real}", pair - 32))
-            .collect();
+        let pairs: Vec<String> = (0..64).map(|pair| format!("{} {real}", pair - 32)).collect();
         let head = "CSI_DATA,AP,20:50:0D:2A:A2:E4,-68,11,1,0,1,1,1,0,0,0,0,-96,0,1,0";
         format!("{head},{time},0,84,0,0,1.0,128,[{} ]\n", pairs.join(" "))
     };
     let reals = [40, -40, 7, -3, 90];
-    let text: String = (0..5)
-        .map(|i| line(i * 10_000, reals[i as usize]))
-        .collect();
+    let text: String = (0..5).map(|i| line(i * 10_000, reals[i as usize])).collect();
     let session = opened("phase.csv", text.as_bytes());
     // Columns of 20 ms: frames 0 and 1, 2 and 3, 4.
     let ask = WaterfallAsk {
@@ -433,10 +337,7 @@ fn the_phase_is_that_of_the_columns_last_frame() {
             let pixel = &raster.rgba[(row * 3 + column) * 4..][..3];
             let index = (part * 255.0 + 0.5) as usize;
             let near = index.saturating_sub(1)..=(index + 1).min(255);
-            assert!(
-                near.into_iter().any(|i| table[i] == pixel),
-                "{column} {row}"
-            );
+            assert!(near.into_iter().any(|i| table[i] == pixel), "{column} {row}");
         }
     }
     assert_eq!(raster.height, useful.len());

@@ -43,10 +43,7 @@ fn functions(table: &mut Table) {
     table.push(("libm-expf", hash(grid(-90.0, 0.0).map(libm::expf))));
     table.push(("libm-logf", hash(grid(1.0, 512.0).map(libm::logf))));
     table.push(("libm-sqrtf", hash(grid(0.0, 70000.0).map(libm::sqrtf))));
-    table.push((
-        "libm-atan2f",
-        hash(grid(-128.0, 127.0).map(|im| libm::atan2f(im, 37.0 - im))),
-    ));
+    table.push(("libm-atan2f", hash(grid(-128.0, 127.0).map(|im| libm::atan2f(im, 37.0 - im)))));
 }
 
 fn kernels(table: &mut Table) {
@@ -58,18 +55,12 @@ fn kernels(table: &mut Table) {
         global_token: true,
         causal: true,
     };
-    const BOTH_WAYS: SparsePattern = SparsePattern {
-        causal: false,
-        ..NARROW
-    };
+    const BOTH_WAYS: SparsePattern = SparsePattern { causal: false, ..NARROW };
     let mha = Inputs::new(1, 80, 4, 4, 8, 1.0);
     let gqa = Inputs::new(2, 80, 4, 2, 8, 1.0);
     let mqa = Inputs::new(3, 80, 4, 1, 32, 2.0);
     let odd = Inputs::new(4, 61, 3, 3, 7, 4.0);
-    let sloped = Inputs {
-        slopes: vec![0.0, 0.03125, 0.25, 1.5],
-        ..mqa.clone()
-    };
+    let sloped = Inputs { slopes: vec![0.0, 0.03125, 0.25, 1.5], ..mqa.clone() };
     use BackendKind::{Dense, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated};
     let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 18] = [
         ("dense-mha", &mha, Dense, &NARROW),
@@ -99,17 +90,11 @@ fn kernels(table: &mut Table) {
 
 fn decode(table: &mut Table) {
     let inputs = Inputs::new(5, 90, 4, 1, 16, 1.0);
-    let pattern = SparsePattern {
-        window: 6,
-        block_size: 8,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 6, block_size: 8, ..SparsePattern::default() };
     let mut cache = KvCache::new(90, 1, 16, pattern.block_size).expect(VALID);
     let (mut out, mut all) = (vec![0.0; 64], Vec::new());
     for token in 0..90 {
-        cache
-            .append(inputs.k.row(token, 0), inputs.v.row(token, 0))
-            .expect(VALID);
+        cache.append(inputs.k.row(token, 0), inputs.v.row(token, 0)).expect(VALID);
         let q = &inputs.q.data()[token * 64..][..64];
         let weighting = Weighting::LnCount;
         decode_step_into(q, &mut cache, &pattern, weighting, &[], &mut out).expect(VALID);
@@ -120,11 +105,7 @@ fn decode(table: &mut Table) {
 
 fn maps(table: &mut Table) {
     let inputs = Inputs::new(6, 48, 4, 2, 8, 1.0);
-    let pattern = SparsePattern {
-        window: 4,
-        block_size: 6,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 4, block_size: 6, ..SparsePattern::default() };
     let sparse = map::sparse_map(&inputs.view(), &pattern, Weighting::Plain, Heads::Mean);
     table.push(("map-sparse", hash(sparse.expect(VALID))));
     let dense = map::dense_map(&inputs.view(), true, Heads::One(3));
@@ -147,10 +128,7 @@ fn heads(table: &mut Table) {
     let head = TemporalHead::from_blob(&blob_with_trailer()).expect(VALID);
     let rows = Random(8).numbers(40 * head.feature_dim(), 2.0);
     let out = head.forward(&rows, head.backend()).expect(VALID);
-    table.push((
-        "head-trailer",
-        hash(out.logits.into_iter().chain(out.hidden)),
-    ));
+    table.push(("head-trailer", hash(out.logits.into_iter().chain(out.hidden))));
     let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
     let mut all = Vec::new();
     for row in rows.chunks_exact(head.feature_dim()) {
@@ -160,36 +138,22 @@ fn heads(table: &mut Table) {
 }
 
 fn formats(table: &mut Table) {
-    let all_halves = (0..=u16::MAX)
-        .map(f16_to_f32)
-        .filter(|number| !number.is_nan());
+    let all_halves = (0..=u16::MAX).map(f16_to_f32).filter(|number| !number.is_nan());
     table.push(("f16-widen", hash(all_halves)));
     let narrowed = Random(9).numbers(4000, 70000.0).into_iter().map(f32_to_f16);
     table.push(("f16-narrow", fnv(narrowed.flat_map(u16::to_le_bytes))));
     let shape = HeadShape::default();
-    for (name, dtype) in [
-        ("blob-seeded-f32", Dtype::F32),
-        ("blob-seeded-f16", Dtype::F16),
-    ] {
+    for (name, dtype) in [("blob-seeded-f32", Dtype::F32), ("blob-seeded-f16", Dtype::F16)] {
         let blob = WeightBlob::seeded(shape, DEFAULT_SEED, dtype).expect(VALID);
         table.push((name, fnv(blob.encode().expect(VALID))));
     }
-    table.push((
-        "blob-trailer",
-        fnv(blob_with_trailer().encode().expect(VALID)),
-    ));
+    table.push(("blob-trailer", fnv(blob_with_trailer().encode().expect(VALID))));
 }
 
 fn features(table: &mut Table) {
     for (name, mean_removal, rate_hz) in [
         ("features-as-they-come", MeanRemoval::None, 0.0),
-        (
-            "features-resampled",
-            MeanRemoval::Exponential {
-                time_constant_s: 0.5,
-            },
-            100.0,
-        ),
+        ("features-resampled", MeanRemoval::Exponential { time_constant_s: 0.5 }, 100.0),
     ] {
         let config = PipelineConfig {
             useful: (2..26).collect(),
@@ -206,11 +170,7 @@ fn features(table: &mut Table) {
         for _ in 0..60 {
             time_micros += 7000 + (random.next() >> 32) as i64 % 9000;
             let iq: Vec<i8> = (0..56).map(|_| (random.next() >> 56) as i8).collect();
-            let frame = CsiFrame {
-                time_micros,
-                values: CsiValues::Iq8(&iq),
-                rssi_dbm: None,
-            };
+            let frame = CsiFrame { time_micros, values: CsiValues::Iq8(&iq), rssi_dbm: None };
             let mut emit = |row: crate::feature::FeatureRow<'_>| all.extend_from_slice(row.values);
             extractor.push(&frame, &mut emit).expect(VALID);
         }
@@ -220,14 +180,8 @@ fn features(table: &mut Table) {
 
 /// A small blob with every record that changes the head's result.
 fn blob_with_trailer() -> WeightBlob {
-    let shape = HeadShape {
-        input_dim: 12,
-        q_heads: 4,
-        kv_heads: 2,
-        head_dim: 6,
-        layers: 2,
-        classes: 3,
-    };
+    let shape =
+        HeadShape { input_dim: 12, q_heads: 4, kv_heads: 2, head_dim: 6, layers: 2, classes: 3 };
     let mut blob = WeightBlob::seeded(shape, 11, Dtype::F32).expect(VALID);
     let mut random = Random(12);
     let layer = |random: &mut Random| FeedForwardLayer {
@@ -248,10 +202,7 @@ fn blob_with_trailer() -> WeightBlob {
         }),
         rms_gains: Some(random.numbers(2 * 12, 1.5)),
         bias: Some(random.numbers(3, 1.0)),
-        embedding: Some(Embedding {
-            feature_dim: 9,
-            matrix: random.numbers(9 * 12, 0.5),
-        }),
+        embedding: Some(Embedding { feature_dim: 9, matrix: random.numbers(9 * 12, 0.5) }),
         feed_forward: Some(FeedForward {
             hidden: 10,
             layers: vec![layer(&mut random), layer(&mut random)],
@@ -278,21 +229,11 @@ impl Inputs {
             Tensor3::from_vec(numbers, seq, heads, dim).expect(VALID)
         };
         let (q, k, v) = (tensor(q_heads), tensor(kv_heads), tensor(kv_heads));
-        Self {
-            q,
-            k,
-            v,
-            slopes: Vec::new(),
-        }
+        Self { q, k, v, slopes: Vec::new() }
     }
 
     fn view(&self) -> Qkv<'_> {
-        Qkv {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
-            slopes: &self.slopes,
-        }
+        Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes }
     }
 }
 
@@ -309,16 +250,12 @@ impl Random {
 
     /// Returns numbers in `-scale .. scale`: 24 bits each, so that no rounding enters.
     fn numbers(&mut self, len: usize, scale: f32) -> Vec<f32> {
-        (0..len)
-            .map(|_| ((self.next() >> 40) as f32 / 8_388_608.0 - 1.0) * scale)
-            .collect()
+        (0..len).map(|_| ((self.next() >> 40) as f32 / 8_388_608.0 - 1.0) * scale).collect()
     }
 }
 
 fn hash(numbers: impl IntoIterator<Item = f32>) -> u64 {
-    fnv(numbers
-        .into_iter()
-        .flat_map(|number| number.to_bits().to_le_bytes()))
+    fnv(numbers.into_iter().flat_map(|number| number.to_bits().to_le_bytes()))
 }
 
 fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
@@ -344,10 +281,7 @@ mod tests {
         let table = bits();
         for (index, (name, hash)) in table.iter().enumerate() {
             let earlier = &table[..index];
-            assert!(
-                earlier.iter().all(|(n, h)| n != name && h != hash),
-                "{name}"
-            );
+            assert!(earlier.iter().all(|(n, h)| n != name && h != hash), "{name}");
         }
     }
 }

@@ -25,12 +25,7 @@ impl Tensor3 {
     /// [`Tensor3::from_vec`], which only wraps what the caller already holds.
     pub fn zeros(seq: usize, heads: usize, dim: usize) -> Self {
         let len = checked_len(seq, heads, dim).expect("seq * heads * dim fits usize");
-        Self {
-            data: vec![0.0; len],
-            seq,
-            heads,
-            dim,
-        }
+        Self { data: vec![0.0; len], seq, heads, dim }
     }
 
     /// Wraps `data`, which holds `seq * heads * dim` numbers in row-major order.
@@ -45,17 +40,9 @@ impl Tensor3 {
         dim: usize,
     ) -> Result<Self, ShapeError> {
         if checked_len(seq, heads, dim) != Some(data.len()) {
-            return Err(ShapeError {
-                shape: [seq, heads, dim],
-                got: data.len(),
-            });
+            return Err(ShapeError { shape: [seq, heads, dim], got: data.len() });
         }
-        Ok(Self {
-            data,
-            seq,
-            heads,
-            dim,
-        })
+        Ok(Self { data, seq, heads, dim })
     }
 
     /// Returns the number of tokens.
@@ -137,11 +124,7 @@ impl ShapeError {
 impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [seq, heads, dim] = self.shape;
-        write!(
-            f,
-            "{} numbers do not fill a tensor of shape [{seq}, {heads}, {dim}]",
-            self.got
-        )
+        write!(f, "{} numbers do not fill a tensor of shape [{seq}, {heads}, {dim}]", self.got)
     }
 }
 
@@ -163,13 +146,7 @@ mod tests {
     #[test]
     fn a_wrong_length_is_refused() {
         let error = Tensor3::from_vec(vec![0.0; 23], 2, 3, 4).unwrap_err();
-        assert_eq!(
-            error,
-            ShapeError {
-                shape: [2, 3, 4],
-                got: 23
-            }
-        );
+        assert_eq!(error, ShapeError { shape: [2, 3, 4], got: 23 });
         assert!(Tensor3::from_vec(vec![], usize::MAX, 2, 2).is_err());
         assert!(Tensor3::from_vec(vec![], 0, 4, 8).is_ok());
     }

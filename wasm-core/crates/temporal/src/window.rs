@@ -40,16 +40,10 @@ impl fmt::Display for WindowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Size { capacity, dim } => {
-                write!(
-                    f,
-                    "no window can be made of {capacity} rows of {dim} numbers"
-                )
+                write!(f, "no window can be made of {capacity} rows of {dim} numbers")
             }
             Self::RowLength { expected, got } => {
-                write!(
-                    f,
-                    "the row has {got} numbers, the window's rows have {expected}"
-                )
+                write!(f, "the row has {got} numbers, the window's rows have {expected}")
             }
         }
     }
@@ -80,13 +74,7 @@ impl FrameWindow {
         let mut data = Vec::new();
         data.try_reserve_exact(numbers).map_err(|_| size)?;
         data.resize(numbers, 0.0);
-        Ok(Self {
-            data,
-            dim,
-            capacity,
-            next: 0,
-            len: 0,
-        })
+        Ok(Self { data, dim, capacity, next: 0, len: 0 })
     }
 
     /// Adds a row, in place of the oldest one when the window is full.
@@ -96,10 +84,7 @@ impl FrameWindow {
     /// [`WindowError::RowLength`]; the window is unchanged.
     pub fn push(&mut self, row: &[f32]) -> Result<(), WindowError> {
         if row.len() != self.dim {
-            return Err(WindowError::RowLength {
-                expected: self.dim,
-                got: row.len(),
-            });
+            return Err(WindowError::RowLength { expected: self.dim, got: row.len() });
         }
         let at = self.next * self.dim;
         self.data[at..at + self.dim].copy_from_slice(row);
@@ -142,9 +127,7 @@ impl FrameWindow {
     /// Walks over the rows, oldest first.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
         let (older, newer) = self.halves();
-        older
-            .chunks_exact(self.dim)
-            .chain(newer.chunks_exact(self.dim))
+        older.chunks_exact(self.dim).chain(newer.chunks_exact(self.dim))
     }
 
     /// Replaces the contents of `out` by all rows, shape `[len, dim]`, oldest first.
@@ -162,9 +145,6 @@ impl FrameWindow {
         let wrapped = self.len.saturating_sub(self.next);
         let first_new = self.next - (self.len - wrapped);
         let older = &self.data[(self.capacity - wrapped) * self.dim..];
-        (
-            older,
-            &self.data[first_new * self.dim..self.next * self.dim],
-        )
+        (older, &self.data[first_new * self.dim..self.next * self.dim])
     }
 }

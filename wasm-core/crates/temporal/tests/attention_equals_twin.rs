@@ -34,9 +34,7 @@ fn outputs_equal_the_twin() {
             (
                 "dense",
                 dense::forward(&inputs.view(), pattern.causal),
-                Over::Dense {
-                    causal: pattern.causal,
-                },
+                Over::Dense { causal: pattern.causal },
             ),
             (
                 "sparse",
@@ -47,10 +45,7 @@ fn outputs_equal_the_twin() {
             let (exact, largest_score) = naive::attention(&inputs, over);
             let error = max_abs_error(got.unwrap().data(), &exact);
             let bound = bound(&inputs, largest_score);
-            assert!(
-                error <= bound,
-                "seed {seed}, {name}, {pattern:?}: {error:e} > {bound:e}"
-            );
+            assert!(error <= bound, "seed {seed}, {name}, {pattern:?}: {error:e} > {bound:e}");
             worst = worst.max(error / bound);
         }
     }
@@ -72,24 +67,19 @@ fn maps_equal_the_twin_and_rows_sum_to_one() {
                 sparse_map(Heads::Mean),
             ),
             (
-                Over::Dense {
-                    causal: pattern.causal,
-                },
+                Over::Dense { causal: pattern.causal },
                 dense_map(Heads::One(head)),
                 dense_map(Heads::Mean),
             ),
         ] {
             let (of_head, mean) = (of_head.unwrap(), mean.unwrap());
             for row in 0..seq {
-                let twins: Vec<_> = (0..q_heads)
-                    .map(|h| naive::weights(&inputs, over, row, h))
-                    .collect();
+                let twins: Vec<_> =
+                    (0..q_heads).map(|h| naive::weights(&inputs, over, row, h)).collect();
                 let average: Vec<f64> = (0..seq)
                     .map(|j| twins.iter().map(|(w, _)| w[j]).sum::<f64>() / q_heads as f64)
                     .collect();
-                let largest = twins
-                    .iter()
-                    .fold(0.0, |max: f64, (_, score)| max.max(*score));
+                let largest = twins.iter().fold(0.0, |max: f64, (_, score)| max.max(*score));
                 let bound = tolerance::TWIN * (1.0 + largest);
                 for (got, exact) in [(&of_head, &twins[head].0), (&mean, &average)] {
                     let got = &got[row * seq..][..seq];
@@ -139,10 +129,7 @@ fn map_times_values_is_the_output() {
                         })
                         .sum();
                     let diff = (product - f64::from(out.row(row, head)[d])).abs();
-                    assert!(
-                        diff <= 1e-6 * f64::from(magnitude(inputs.v.data())),
-                        "seed {seed}"
-                    );
+                    assert!(diff <= 1e-6 * f64::from(magnitude(inputs.v.data())), "seed {seed}");
                 }
             }
         }

@@ -21,10 +21,7 @@ fn sparse_equals_upstream_for_random_shapes() {
         let theirs = upstream::forward(&inputs.view(), &pattern).unwrap();
         let scale = magnitude(inputs.v.data());
         let diff = max_abs_diff(ours.data(), theirs.data()) / scale;
-        assert!(
-            diff <= tolerance::upstream(&inputs),
-            "seed {seed}, {pattern:?}: {diff:e}"
-        );
+        assert!(diff <= tolerance::upstream(&inputs), "seed {seed}, {pattern:?}: {diff:e}");
         worst = worst.max(diff);
     }
     println!("largest difference per unit: {worst:e}");
@@ -46,11 +43,7 @@ fn dense_equals_upstream_bit_for_bit() {
 #[test]
 fn the_upstream_backend_is_the_crate() {
     let inputs = Random::new(7).inputs(50, 4, 2, 8, 1.0);
-    let pattern = SparsePattern {
-        window: 5,
-        block_size: 4,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 5, block_size: 4, ..SparsePattern::default() };
     let convert = |tensor: &Tensor3| {
         let [seq, heads, dim] = tensor.shape();
         registry::Tensor3::from_vec(tensor.data().to_vec(), seq, heads, dim).unwrap()
@@ -61,13 +54,8 @@ fn the_upstream_backend_is_the_crate() {
         ..registry::SparseAttentionConfig::default()
     })
     .unwrap();
-    let expected = kernel
-        .forward_gqa(
-            &convert(&inputs.q),
-            &convert(&inputs.k),
-            &convert(&inputs.v),
-        )
-        .unwrap();
+    let expected =
+        kernel.forward_gqa(&convert(&inputs.q), &convert(&inputs.k), &convert(&inputs.v)).unwrap();
     let got = forward(BackendKind::Upstream, &inputs.view(), &pattern).unwrap();
     assert_eq!(bits(got.data()), bits(&expected.data));
 }
@@ -76,11 +64,7 @@ fn the_upstream_backend_is_the_crate() {
 #[test]
 fn the_gate_only_removes_log_stride_tokens() {
     let inputs = Random::new(8).inputs(64, 4, 4, 8, 1.0);
-    let pattern = SparsePattern {
-        window: 4,
-        block_size: 8,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 4, block_size: 8, ..SparsePattern::default() };
     let gated = |pattern: &SparsePattern, top_k| {
         let gate = upstream::Gate { top_k };
         upstream::forward_gated(&inputs.view(), pattern, &gate).unwrap()
@@ -88,16 +72,9 @@ fn the_gate_only_removes_log_stride_tokens() {
     let plain = upstream::forward(&inputs.view(), &pattern).unwrap();
     assert_eq!(bits(gated(&pattern, 64).data()), bits(plain.data()));
     assert_ne!(bits(gated(&pattern, 0).data()), bits(plain.data()));
-    let without = SparsePattern {
-        log_stride: false,
-        landmarks: false,
-        ..pattern
-    };
+    let without = SparsePattern { log_stride: false, landmarks: false, ..pattern };
     let expected = upstream::forward(&inputs.view(), &without).unwrap();
-    let tokens_only = SparsePattern {
-        landmarks: false,
-        ..pattern
-    };
+    let tokens_only = SparsePattern { landmarks: false, ..pattern };
     assert_eq!(bits(gated(&tokens_only, 0).data()), bits(expected.data()));
 }
 
@@ -111,21 +88,14 @@ fn gate_depends_on_the_future() {
             *number *= 50.0;
         }
     }
-    let pattern = SparsePattern {
-        window: 2,
-        landmarks: false,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 2, landmarks: false, ..SparsePattern::default() };
     let past = |inputs: &Inputs, backend| {
         let out = forward(backend, &inputs.view(), &pattern).unwrap();
         bits(&out.data()[..48 * 2 * 8])
     };
     let gated = BackendKind::UpstreamGated { top_k: 12 };
     assert_ne!(past(&inputs, gated), past(&changed, gated));
-    assert_eq!(
-        past(&inputs, BackendKind::Upstream),
-        past(&changed, BackendKind::Upstream)
-    );
+    assert_eq!(past(&inputs, BackendKind::Upstream), past(&changed, BackendKind::Upstream));
 }
 
 #[test]
@@ -133,11 +103,9 @@ fn upstream_refuses_slopes() {
     let mut inputs = Random::new(10).inputs(6, 2, 1, 4, 1.0);
     inputs.slopes = vec![0.5, 0.25];
     let pattern = SparsePattern::default();
-    for backend in [
-        BackendKind::Upstream,
-        BackendKind::UpstreamDense,
-        BackendKind::UpstreamGated { top_k: 3 },
-    ] {
+    for backend in
+        [BackendKind::Upstream, BackendKind::UpstreamDense, BackendKind::UpstreamGated { top_k: 3 }]
+    {
         let error = forward(backend, &inputs.view(), &pattern).unwrap_err();
         assert_eq!(error, AttentionError::UpstreamSlopes, "{backend:?}");
     }

@@ -9,17 +9,9 @@ use support::random::Random;
 
 fn patterns() -> Vec<SparsePattern> {
     let mut patterns = vec![SparsePattern::default()];
-    for (window, block_size) in [
-        (0, 1),
-        (0, 7),
-        (1, 2),
-        (4, 3),
-        (16, 32),
-        (32, 16),
-        (8, 300),
-        (300, 8),
-        (299, 299),
-    ] {
+    for (window, block_size) in
+        [(0, 1), (0, 7), (1, 2), (4, 3), (16, 32), (32, 16), (8, 300), (300, 8), (299, 299)]
+    {
         for switches in 0..16 {
             let on = |bit: usize| switches >> bit & 1 == 1;
             patterns.push(SparsePattern {
@@ -40,11 +32,7 @@ fn edge_count_equals_upstreams_estimate() {
     for pattern in patterns() {
         for seq in 0..=300 {
             let expected = upstream::edge_count(&pattern, seq).unwrap();
-            assert_eq!(
-                pattern.edge_count(seq),
-                expected,
-                "{pattern:?}, seq = {seq}"
-            );
+            assert_eq!(pattern.edge_count(seq), expected, "{pattern:?}, seq = {seq}");
         }
     }
 }
@@ -67,11 +55,7 @@ fn edges_are_the_definitions_in_order() {
                         assert_eq!(edge.tokens(), index..index + 1);
                         got.0.push(index);
                     }
-                    Edge::Block {
-                        index,
-                        first_token,
-                        token_count,
-                    } => {
+                    Edge::Block { index, first_token, token_count } => {
                         assert_eq!(first_token, index * pattern.block_size);
                         let end = ((index + 1) * pattern.block_size).min(seq);
                         assert_eq!(first_token + token_count, end);
@@ -79,42 +63,26 @@ fn edges_are_the_definitions_in_order() {
                     }
                 }
             }
-            assert_eq!(
-                got,
-                naive::edges(&pattern, row, seq),
-                "{pattern:?}, {row} of {seq}"
-            );
+            assert_eq!(got, naive::edges(&pattern, row, seq), "{pattern:?}, {row} of {seq}");
         }
     }
 }
 
 #[test]
 fn kinds_come_in_order_and_the_window_holds_the_row() {
-    let pattern = SparsePattern {
-        window: 4,
-        block_size: 8,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 4, block_size: 8, ..SparsePattern::default() };
     let mut edges = Vec::new();
     pattern.row_edges(40, 100, &mut edges);
     let kinds: Vec<EdgeKind> = edges.iter().map(Edge::kind).collect();
     assert!(kinds.is_sorted(), "{kinds:?}");
-    let of = |kind| {
-        edges
-            .iter()
-            .filter(|edge| edge.kind() == kind)
-            .collect::<Vec<_>>()
-    };
+    let of = |kind| edges.iter().filter(|edge| edge.kind() == kind).collect::<Vec<_>>();
     assert_eq!(of(EdgeKind::Window).last().unwrap().tokens(), 40..41);
     assert_eq!(of(EdgeKind::Global).len(), 1);
     // 32, 24 and 8; 39, 38 and 36 lie in the window.
     assert_eq!(of(EdgeKind::LogStride).len(), 3);
     // The last complete block is 4 (tokens 32..40): blocks 3, 4, then 2 and 0.
     assert_eq!(
-        of(EdgeKind::Landmark)
-            .iter()
-            .map(|e| e.tokens().start)
-            .collect::<Vec<_>>(),
+        of(EdgeKind::Landmark).iter().map(|e| e.tokens().start).collect::<Vec<_>>(),
         [24, 32, 16, 0]
     );
 }
@@ -125,10 +93,7 @@ fn causal_edges_do_not_depend_on_the_length() {
     let mut random = Random::new(2);
     let (mut short, mut long) = (Vec::new(), Vec::new());
     for _ in 0..100 {
-        let pattern = SparsePattern {
-            causal: true,
-            ..random.any_pattern()
-        };
+        let pattern = SparsePattern { causal: true, ..random.any_pattern() };
         let row = random.between(0, 90);
         pattern.row_edges(row, row + 1, &mut short);
         pattern.row_edges(row, row + 1 + random.between(0, 50), &mut long);
@@ -138,10 +103,7 @@ fn causal_edges_do_not_depend_on_the_length() {
 
 #[test]
 fn a_row_out_of_range_has_no_edges() {
-    let mut edges = vec![Edge::Token {
-        index: 9,
-        kind: EdgeKind::Window,
-    }];
+    let mut edges = vec![Edge::Token { index: 9, kind: EdgeKind::Window }];
     SparsePattern::default().row_edges(5, 5, &mut edges);
     assert!(edges.is_empty());
     assert_eq!(SparsePattern::default().edge_count(0), 0);
@@ -164,14 +126,7 @@ fn huge_parameters_do_not_overflow() {
 
 #[test]
 fn a_block_size_of_zero_is_refused() {
-    let pattern = SparsePattern {
-        block_size: 0,
-        landmarks: false,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { block_size: 0, landmarks: false, ..SparsePattern::default() };
     assert_eq!(pattern.validate(), Err(AttentionError::ZeroBlockSize));
-    assert_eq!(
-        upstream::edge_count(&pattern, 4),
-        Err(AttentionError::ZeroBlockSize)
-    );
+    assert_eq!(upstream::edge_count(&pattern, 4), Err(AttentionError::ZeroBlockSize));
 }

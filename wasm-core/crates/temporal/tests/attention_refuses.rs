@@ -20,11 +20,7 @@ const BACKENDS: [BackendKind; 6] = [
 ];
 
 fn refused(inputs: &Inputs) -> AttentionError {
-    let pattern = SparsePattern {
-        window: 2,
-        block_size: 2,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 2, block_size: 2, ..SparsePattern::default() };
     let errors = BACKENDS.map(|kind| forward(kind, &inputs.view(), &pattern).unwrap_err());
     assert!(errors.iter().all(|error| *error == errors[0]), "{errors:?}");
     errors[0]
@@ -41,56 +37,22 @@ fn an_empty_sequence_gives_an_empty_output() {
         let out = forward(backend, &inputs.view(), &SparsePattern::default()).unwrap();
         assert_eq!(out.shape(), [0, 4, 3], "{backend:?}");
     }
-    assert!(
-        map::dense_map(&inputs.view(), true, Heads::Mean)
-            .unwrap()
-            .is_empty()
-    );
+    assert!(map::dense_map(&inputs.view(), true, Heads::Mean).unwrap().is_empty());
 }
 
 #[test]
 fn shapes_that_do_not_agree_are_refused() {
     let shapes = [
-        (
-            Tensor3::zeros(5, 4, 3),
-            Tensor3::zeros(6, 2, 3),
-            Tensor3::zeros(6, 2, 3),
-        ),
-        (
-            Tensor3::zeros(6, 4, 3),
-            Tensor3::zeros(6, 2, 3),
-            Tensor3::zeros(6, 4, 3),
-        ),
-        (
-            Tensor3::zeros(6, 4, 2),
-            Tensor3::zeros(6, 2, 3),
-            Tensor3::zeros(6, 2, 3),
-        ),
+        (Tensor3::zeros(5, 4, 3), Tensor3::zeros(6, 2, 3), Tensor3::zeros(6, 2, 3)),
+        (Tensor3::zeros(6, 4, 3), Tensor3::zeros(6, 2, 3), Tensor3::zeros(6, 4, 3)),
+        (Tensor3::zeros(6, 4, 2), Tensor3::zeros(6, 2, 3), Tensor3::zeros(6, 2, 3)),
     ];
     for (q, k, v) in shapes {
-        let expected = AttentionError::Shape {
-            q: q.shape(),
-            k: k.shape(),
-            v: v.shape(),
-        };
-        assert_eq!(
-            refused(&Inputs {
-                q,
-                k,
-                v,
-                slopes: vec![]
-            }),
-            expected
-        );
+        let expected = AttentionError::Shape { q: q.shape(), k: k.shape(), v: v.shape() };
+        assert_eq!(refused(&Inputs { q, k, v, slopes: vec![] }), expected);
     }
     let uneven = Random::new(1).inputs(6, 4, 3, 2, 1.0);
-    assert_eq!(
-        refused(&uneven),
-        AttentionError::HeadRatio {
-            q_heads: 4,
-            kv_heads: 3
-        }
-    );
+    assert_eq!(refused(&uneven), AttentionError::HeadRatio { q_heads: 4, kv_heads: 3 });
     for (heads, dim) in [(0, 3), (2, 0)] {
         let empty = Random::new(1).inputs(6, heads, heads, dim, 1.0);
         assert_eq!(refused(&empty), AttentionError::ZeroDim);
@@ -102,27 +64,15 @@ fn numbers_that_are_not_finite_are_named() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut case = inputs();
         case.q.row_mut(5, 3)[2] = bad;
-        let expected = AttentionError::NotFinite {
-            which: Operand::Q,
-            token: 5,
-            head: 3,
-        };
+        let expected = AttentionError::NotFinite { which: Operand::Q, token: 5, head: 3 };
         assert_eq!(refused(&case), expected);
         let mut case = inputs();
         case.k.row_mut(0, 1)[0] = bad;
-        let expected = AttentionError::NotFinite {
-            which: Operand::K,
-            token: 0,
-            head: 1,
-        };
+        let expected = AttentionError::NotFinite { which: Operand::K, token: 0, head: 1 };
         assert_eq!(refused(&case), expected);
         let mut case = inputs();
         case.v.row_mut(2, 0)[1] = bad;
-        let expected = AttentionError::NotFinite {
-            which: Operand::V,
-            token: 2,
-            head: 0,
-        };
+        let expected = AttentionError::NotFinite { which: Operand::V, token: 2, head: 0 };
         assert_eq!(refused(&case), expected);
     }
 }
@@ -130,27 +80,15 @@ fn numbers_that_are_not_finite_are_named() {
 /// Finite input whose scores, means or outputs leave f32 is an error in our kernels.
 #[test]
 fn overflow_is_an_error_and_not_nan() {
-    let pattern = SparsePattern {
-        window: 2,
-        block_size: 2,
-        ..SparsePattern::default()
-    };
-    let ours = [
-        BackendKind::Dense,
-        BackendKind::Sparse,
-        BackendKind::SparseLnCount,
-    ];
+    let pattern = SparsePattern { window: 2, block_size: 2, ..SparsePattern::default() };
+    let ours = [BackendKind::Dense, BackendKind::Sparse, BackendKind::SparseLnCount];
     for sign in [1.0, -1.0] {
         let mut case = inputs();
         case.q.row_mut(3, 2).fill(1e30);
         case.k.data_mut().fill(sign * 1e30);
         for backend in ours {
             let error = forward(backend, &case.view(), &pattern).unwrap_err();
-            assert_eq!(
-                error,
-                AttentionError::Overflow { token: 3, head: 2 },
-                "{backend:?}"
-            );
+            assert_eq!(error, AttentionError::Overflow { token: 3, head: 2 }, "{backend:?}");
         }
     }
     let mut case = inputs();
@@ -158,11 +96,7 @@ fn overflow_is_an_error_and_not_nan() {
     case.v.data_mut().fill(f32::MAX);
     for backend in ours {
         let error = forward(backend, &case.view(), &pattern).unwrap_err();
-        assert_eq!(
-            error,
-            AttentionError::Overflow { token: 1, head: 0 },
-            "{backend:?}"
-        );
+        assert_eq!(error, AttentionError::Overflow { token: 1, head: 0 }, "{backend:?}");
     }
     // Block keys overflow although no token's key does.
     let mut case = inputs();
@@ -178,9 +112,7 @@ fn overflow_is_an_error_and_not_nan() {
 fn a_peaked_softmax_is_exact() {
     let mut case = Random::new(1).inputs(4, 1, 1, 1, 0.0);
     case.q.data_mut().fill(1.0);
-    case.k
-        .data_mut()
-        .copy_from_slice(&[-3e38, 3e38, -3e38, 0.0]);
+    case.k.data_mut().copy_from_slice(&[-3e38, 3e38, -3e38, 0.0]);
     case.v.data_mut().copy_from_slice(&[1.0, 2.0, 3.0, 4.0]);
     let out = dense::forward(&case.view(), true).unwrap();
     assert_eq!(out.data(), [1.0, 2.0, 2.0, 2.0]);
@@ -193,43 +125,22 @@ fn bad_slopes_are_refused() {
         let case = Inputs { slopes, ..inputs() };
         forward(BackendKind::Sparse, &case.view(), &pattern).unwrap_err()
     };
-    assert_eq!(
-        refused(vec![0.1]),
-        AttentionError::SlopeCount {
-            expected: 4,
-            got: 1
-        }
-    );
-    assert_eq!(
-        refused(vec![0.1, 0.1, -0.1, 0.1]),
-        AttentionError::BadSlope { head: 2 }
-    );
-    assert_eq!(
-        refused(vec![0.1, f32::NAN, 0.1, 0.1]),
-        AttentionError::BadSlope { head: 1 }
-    );
+    assert_eq!(refused(vec![0.1]), AttentionError::SlopeCount { expected: 4, got: 1 });
+    assert_eq!(refused(vec![0.1, 0.1, -0.1, 0.1]), AttentionError::BadSlope { head: 2 });
+    assert_eq!(refused(vec![0.1, f32::NAN, 0.1, 0.1]), AttentionError::BadSlope { head: 1 });
 }
 
 #[test]
 fn maps_refuse_what_they_cannot_show() {
     let case = inputs();
     let row = |row, heads| map::dense_row(&case.view(), true, row, heads).unwrap_err();
-    assert_eq!(
-        row(6, Heads::Mean),
-        AttentionError::RowOutOfRange { row: 6, seq: 6 }
-    );
-    assert_eq!(
-        row(0, Heads::One(4)),
-        AttentionError::HeadOutOfRange { head: 4, heads: 4 }
-    );
+    assert_eq!(row(6, Heads::Mean), AttentionError::RowOutOfRange { row: 6, seq: 6 });
+    assert_eq!(row(0, Heads::One(4)), AttentionError::HeadOutOfRange { head: 4, heads: 4 });
     let long = Random::new(1).inputs(map::MAX_MAP_SEQ + 1, 1, 1, 1, 1.0);
     let error = map::dense_map(&long.view(), true, Heads::Mean).unwrap_err();
     let max = map::MAX_MAP_SEQ;
     assert_eq!(error, AttentionError::MapTooLarge { seq: max + 1, max });
-    let pattern = SparsePattern {
-        block_size: 0,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { block_size: 0, ..SparsePattern::default() };
     let error = map::sparse_row(&case.view(), &pattern, Weighting::Plain, 0, Heads::Mean);
     assert_eq!(error.unwrap_err(), AttentionError::ZeroBlockSize);
 }

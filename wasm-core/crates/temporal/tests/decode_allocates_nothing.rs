@@ -33,24 +33,13 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn steps_allocate_nothing_after_the_first() {
-    let pattern = SparsePattern {
-        window: 300,
-        block_size: 3,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 300, block_size: 3, ..SparsePattern::default() };
     let mut cache = KvCache::new(1000, 2, 4, 3).unwrap();
     let (row, mut out) = ([0.25; 8], [0.0; 16]);
     let mut step = || {
         cache.append(&row, &row).unwrap();
-        decode_step_into(
-            &[0.5; 16],
-            &mut cache,
-            &pattern,
-            Weighting::LnCount,
-            &[],
-            &mut out,
-        )
-        .unwrap();
+        decode_step_into(&[0.5; 16], &mut cache, &pattern, Weighting::LnCount, &[], &mut out)
+            .unwrap();
     };
     step();
     let before = ALLOCATIONS.get();

@@ -35,9 +35,7 @@ fn step_equals_forward_at_last_position() {
         let mut cache = KvCache::new(seq, inputs.k.heads(), dim, pattern.block_size).unwrap();
         let mut out = vec![0.0; q_heads * dim];
         for i in 0..seq {
-            cache
-                .append(token(&inputs.k, i), token(&inputs.v, i))
-                .unwrap();
+            cache.append(token(&inputs.k, i), token(&inputs.v, i)).unwrap();
             let q = token(&inputs.q, i);
             decode_step_into(q, &mut cache, &pattern, weighting, &inputs.slopes, &mut out).unwrap();
             let so_far = Inputs {
@@ -47,11 +45,7 @@ fn step_equals_forward_at_last_position() {
                 slopes: inputs.slopes.clone(),
             };
             let whole = sparse::forward(&so_far.view(), &pattern, weighting).unwrap();
-            assert_eq!(
-                bits(&out),
-                bits(token(&whole, i)),
-                "seed {seed}, token {i}, {pattern:?}"
-            );
+            assert_eq!(bits(&out), bits(token(&whole, i)), "seed {seed}, token {i}, {pattern:?}");
         }
     }
 }
@@ -62,10 +56,7 @@ fn step_equals_upstreams_step() {
     for seed in 0..cases() {
         let mut random = Random::new(1000 + seed);
         let inputs = random.any_inputs(70);
-        let pattern = SparsePattern {
-            causal: true,
-            ..random.any_pattern()
-        };
+        let pattern = SparsePattern { causal: true, ..random.any_pattern() };
         let [seq, _, dim] = inputs.q.shape();
         let kv_heads = inputs.k.heads();
         let mut ours = KvCache::new(seq, kv_heads, dim, pattern.block_size).unwrap();
@@ -73,11 +64,7 @@ fn step_equals_upstreams_step() {
         let kernel = registry::SubquadraticSparseAttention::new(registry::SparseAttentionConfig {
             window: pattern.window,
             block_size: pattern.block_size,
-            global_tokens: if pattern.global_token {
-                vec![0]
-            } else {
-                vec![]
-            },
+            global_tokens: if pattern.global_token { vec![0] } else { vec![] },
             causal: true,
             use_log_stride: pattern.log_stride,
             use_landmarks: pattern.landmarks,
@@ -89,19 +76,13 @@ fn step_equals_upstreams_step() {
             registry::Tensor3::from_vec(token(tensor, i).to_vec(), 1, heads, dim).unwrap()
         };
         for i in 0..seq {
-            ours.append(token(&inputs.k, i), token(&inputs.v, i))
-                .unwrap();
-            theirs
-                .try_append(&one(&inputs.k, i), &one(&inputs.v, i))
-                .unwrap();
+            ours.append(token(&inputs.k, i), token(&inputs.v, i)).unwrap();
+            theirs.try_append(&one(&inputs.k, i), &one(&inputs.v, i)).unwrap();
             let q = Tensor3::from_vec(token(&inputs.q, i).to_vec(), 1, inputs.q.heads(), dim);
             let got = decode_step(&q.unwrap(), &mut ours, &pattern).unwrap();
             let expected = kernel.decode_step(&one(&inputs.q, i), &theirs).unwrap();
             let diff = max_abs_diff(got.data(), &expected.data) / magnitude(inputs.v.data());
-            assert!(
-                diff <= tolerance::upstream(&inputs),
-                "seed {seed}, token {i}: {diff:e}"
-            );
+            assert!(diff <= tolerance::upstream(&inputs), "seed {seed}, token {i}: {diff:e}");
             worst = worst.max(diff);
         }
     }
@@ -111,18 +92,12 @@ fn step_equals_upstreams_step() {
 #[test]
 fn a_reset_cache_starts_over() {
     let inputs = Random::new(5).inputs(20, 2, 1, 4, 1.0);
-    let pattern = SparsePattern {
-        window: 3,
-        block_size: 4,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { window: 3, block_size: 4, ..SparsePattern::default() };
     let mut cache = KvCache::new(20, 1, 4, 4).unwrap();
     let run = |cache: &mut KvCache| {
         let mut out = vec![0.0; 8];
         for i in 0..20 {
-            cache
-                .append(token(&inputs.k, i), token(&inputs.v, i))
-                .unwrap();
+            cache.append(token(&inputs.k, i), token(&inputs.v, i)).unwrap();
         }
         let q = token(&inputs.q, 19);
         decode_step_into(q, cache, &pattern, Weighting::Plain, &[], &mut out).unwrap();
@@ -145,19 +120,13 @@ fn a_full_cache_says_so_and_keeps_working() {
     assert_eq!(error.code(), "attention/cache-full");
     assert_eq!((cache.len(), cache.capacity()), (2, 2));
     let q = Tensor3::from_vec(vec![0.0, 0.0], 1, 1, 2).unwrap();
-    assert_eq!(
-        decode_step(&q, &mut cache, &pattern).unwrap().data(),
-        [2.0, 3.0]
-    );
+    assert_eq!(decode_step(&q, &mut cache, &pattern).unwrap().data(), [2.0, 3.0]);
 }
 
 #[test]
 fn bad_steps_are_refused() {
     let q = Tensor3::zeros(1, 2, 2);
-    let pattern = SparsePattern {
-        block_size: 4,
-        ..SparsePattern::default()
-    };
+    let pattern = SparsePattern { block_size: 4, ..SparsePattern::default() };
     let cache = |block_size| KvCache::new(3, 1, 2, block_size).unwrap();
     let filled = |block_size| {
         let mut cache = cache(block_size);
@@ -166,88 +135,31 @@ fn bad_steps_are_refused() {
     };
     use AttentionError as E;
     let step = |q: &Tensor3, mut cache: KvCache, pattern| {
-        decode_step(q, &mut cache, &pattern)
-            .map(|_| ())
-            .unwrap_err()
+        decode_step(q, &mut cache, &pattern).map(|_| ()).unwrap_err()
     };
     assert_eq!(step(&q, cache(4), pattern), E::CacheEmpty);
-    assert_eq!(
-        step(&q, filled(5), pattern),
-        E::BlockSize {
-            cache: 5,
-            pattern: 4
-        }
-    );
-    let no_landmarks = SparsePattern {
-        landmarks: false,
-        ..pattern
-    };
-    assert!(
-        decode_step(&q, &mut filled(5), &no_landmarks).is_ok(),
-        "no block, no difference"
-    );
-    assert!(matches!(
-        step(&Tensor3::zeros(2, 2, 2), filled(4), pattern),
-        E::Shape { .. }
-    ));
-    assert!(matches!(
-        step(&Tensor3::zeros(1, 2, 3), filled(4), pattern),
-        E::Shape { .. }
-    ));
+    assert_eq!(step(&q, filled(5), pattern), E::BlockSize { cache: 5, pattern: 4 });
+    let no_landmarks = SparsePattern { landmarks: false, ..pattern };
+    assert!(decode_step(&q, &mut filled(5), &no_landmarks).is_ok(), "no block, no difference");
+    assert!(matches!(step(&Tensor3::zeros(2, 2, 2), filled(4), pattern), E::Shape { .. }));
+    assert!(matches!(step(&Tensor3::zeros(1, 2, 3), filled(4), pattern), E::Shape { .. }));
     let nan = Tensor3::from_vec(vec![0.0, 0.0, 0.0, f32::NAN], 1, 2, 2).unwrap();
-    let expected = E::NotFinite {
-        which: Operand::Q,
-        token: 0,
-        head: 1,
-    };
+    let expected = E::NotFinite { which: Operand::Q, token: 0, head: 1 };
     assert_eq!(step(&nan, filled(4), pattern), expected);
 
     let mut cache = cache(4);
     let error = cache.append(&[1.0], &[1.0, 2.0]).unwrap_err();
-    assert_eq!(
-        error,
-        E::RowLength {
-            which: Operand::K,
-            expected: 2,
-            got: 1
-        }
-    );
-    let error = cache
-        .append(&[1.0, 2.0], &[1.0, f32::INFINITY])
-        .unwrap_err();
-    assert_eq!(
-        error,
-        E::NotFinite {
-            which: Operand::V,
-            token: 0,
-            head: 0
-        }
-    );
+    assert_eq!(error, E::RowLength { which: Operand::K, expected: 2, got: 1 });
+    let error = cache.append(&[1.0, 2.0], &[1.0, f32::INFINITY]).unwrap_err();
+    assert_eq!(error, E::NotFinite { which: Operand::V, token: 0, head: 0 });
     assert!(cache.is_empty(), "a refused token leaves no trace");
     let big = |tokens| KvCache::new(tokens, 4, 32, 16).map(|_| ()).unwrap_err();
     assert_eq!(big(usize::MAX), E::CacheTooLarge);
     assert_eq!(big(usize::MAX / 4096), E::CacheTooLarge);
+    assert_eq!(KvCache::new(4, 0, 8, 4).map(|_| ()).unwrap_err(), E::ZeroDim);
+    assert_eq!(KvCache::new(4, 1, 8, 0).map(|_| ()).unwrap_err(), E::ZeroBlockSize);
     assert_eq!(
-        KvCache::new(4, 0, 8, 4).map(|_| ()).unwrap_err(),
-        E::ZeroDim
-    );
-    assert_eq!(
-        KvCache::new(4, 1, 8, 0).map(|_| ()).unwrap_err(),
-        E::ZeroBlockSize
-    );
-    assert_eq!(
-        decode_step_into(
-            &[0.0; 4],
-            &mut filled(4),
-            &pattern,
-            Weighting::Plain,
-            &[],
-            &mut [0.0; 3]
-        ),
-        Err(E::RowLength {
-            which: Operand::Q,
-            expected: 4,
-            got: 3
-        })
+        decode_step_into(&[0.0; 4], &mut filled(4), &pattern, Weighting::Plain, &[], &mut [0.0; 3]),
+        Err(E::RowLength { which: Operand::Q, expected: 4, got: 3 })
     );
 }

@@ -37,11 +37,8 @@ fn extract(config: &PipelineConfig, frames: &[(i64, Vec<i8>)]) -> (Vec<Row>, Cou
     let mut extractor = Extractor::new(config.clone()).unwrap();
     let mut rows = Vec::new();
     for (time_micros, values) in frames {
-        let frame = CsiFrame {
-            time_micros: *time_micros,
-            values: CsiValues::Iq8(values),
-            rssi_dbm: None,
-        };
+        let frame =
+            CsiFrame { time_micros: *time_micros, values: CsiValues::Iq8(values), rssi_dbm: None };
         let mut emit = |row: FeatureRow<'_>| {
             assert_eq!(row.starts, rows.is_empty());
             rows.push(Row {
@@ -73,9 +70,7 @@ fn twin(config: &PipelineConfig, frames: &[(i64, Vec<i8>)]) -> Vec<(i64, Vec<f64
         }
         let edge = |band: usize| (band as f64 * n as f64 / bands as f64).floor() as usize;
         let band = |b: usize| &row[edge(b)..edge(b + 1)];
-        (0..bands)
-            .map(|b| band(b).iter().sum::<f64>() / band(b).len() as f64)
-            .collect()
+        (0..bands).map(|b| band(b).iter().sum::<f64>() / band(b).len() as f64).collect()
     };
     let mut rows: Vec<(i64, Vec<f64>)> = Vec::new();
     for (time_micros, values) in frames {
@@ -93,18 +88,11 @@ fn twin(config: &PipelineConfig, frames: &[(i64, Vec<i8>)]) -> Vec<(i64, Vec<f64
                 break;
             }
             let right = rows.iter().position(|(t, _)| *t >= time).unwrap();
-            let left = if rows[right].0 == time {
-                right
-            } else {
-                right - 1
-            };
+            let left = if rows[right].0 == time { right } else { right - 1 };
             let span = (rows[right].0 - rows[left].0).max(1) as f64;
             let fraction = (time - rows[left].0) as f64 / span;
             let mix = |(a, b): (&f64, &f64)| a * (1.0 - fraction) + b * fraction;
-            grid.push((
-                time,
-                rows[left].1.iter().zip(&rows[right].1).map(mix).collect(),
-            ));
+            grid.push((time, rows[left].1.iter().zip(&rows[right].1).map(mix).collect()));
         }
         rows = grid;
     }
@@ -139,13 +127,8 @@ fn twin(config: &PipelineConfig, frames: &[(i64, Vec<i8>)]) -> Vec<(i64, Vec<f64
 /// Every combination of the steps.
 fn configs() -> Vec<PipelineConfig> {
     let mut configs = Vec::new();
-    let removals = [
-        MeanRemoval::None,
-        MeanRemoval::Window,
-        MeanRemoval::Exponential {
-            time_constant_s: 0.7,
-        },
-    ];
+    let removals =
+        [MeanRemoval::None, MeanRemoval::Window, MeanRemoval::Exponential { time_constant_s: 0.7 }];
     for (bands, rate_hz) in [(0, 0.0), (3, 0.0), (0, 50.0), (7, 33.3), (3, 100.0)] {
         for divide_by_mean in [false, true] {
             for mean_removal in removals {
@@ -193,11 +176,7 @@ fn every_combination_of_steps_equals_the_twin() {
 #[test]
 fn held_rows_are_those_in_gaps_of_more_than_two_periods() {
     let frames = recording(77, 600);
-    let config = PipelineConfig {
-        useful: vec![1],
-        rate_hz: 50.0,
-        ..PipelineConfig::default()
-    };
+    let config = PipelineConfig { useful: vec![1], rate_hz: 50.0, ..PipelineConfig::default() };
     let (rows, counts) = extract(&config, &frames);
     let mut kept: Vec<i64> = Vec::new();
     for (time, _) in &frames {
@@ -215,10 +194,7 @@ fn held_rows_are_those_in_gaps_of_more_than_two_periods() {
         assert_eq!(row.held, held, "at {}", row.time_micros);
     }
     assert!(rows.iter().any(|row| row.held) && rows.iter().any(|row| !row.held));
-    assert_eq!(
-        counts.held as usize,
-        rows.iter().filter(|row| row.held).count()
-    );
+    assert_eq!(counts.held as usize, rows.iter().filter(|row| row.held).count());
     assert_eq!(counts.rows as usize, rows.len());
 }
 
@@ -233,11 +209,7 @@ fn reset_forgets_everything() {
             let mut bits = Vec::new();
             for (time_micros, values) in &frames {
                 let values = CsiValues::Iq8(values);
-                let frame = CsiFrame {
-                    time_micros: *time_micros,
-                    values,
-                    rssi_dbm: None,
-                };
+                let frame = CsiFrame { time_micros: *time_micros, values, rssi_dbm: None };
                 let mut emit =
                     |row: FeatureRow<'_>| bits.extend(row.values.iter().map(|v| v.to_bits()));
                 extractor.push(&frame, &mut emit).unwrap();

@@ -12,25 +12,17 @@ fn path() -> PathBuf {
 
 #[test]
 fn golden_bits() {
-    let lines: Vec<String> = selftest::bits()
-        .iter()
-        .map(|(name, hash)| format!("{name} {hash:016x}"))
-        .collect();
+    let lines: Vec<String> =
+        selftest::bits().iter().map(|(name, hash)| format!("{name} {hash:016x}")).collect();
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "golden files are not written in CI"
-        );
+        assert!(std::env::var_os("CI").is_none(), "golden files are not written in CI");
         let head = "# FNV-1a, 64 bits, of the outputs of csi_temporal::selftest, one line each.\n\
                     # Host, WebAssembly and Xtensa must agree. Written by the test golden_bits.\n";
         std::fs::create_dir_all(path().parent().unwrap()).unwrap();
         std::fs::write(path(), format!("{head}{}\n", lines.join("\n"))).unwrap();
     }
     let golden = std::fs::read_to_string(path()).expect("fixtures/golden/bits.txt");
-    let golden: Vec<&str> = golden
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
+    let golden: Vec<&str> = golden.lines().filter(|line| !line.starts_with('#')).collect();
     for (got, expected) in lines.iter().zip(&golden) {
         assert_eq!(got, expected);
     }

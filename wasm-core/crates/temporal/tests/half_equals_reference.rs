@@ -27,11 +27,7 @@ fn every_f16_that_is_a_number_survives_the_way_there_and_back() {
 fn f32_rounds_as_the_reference_next_to_every_f16() {
     for bits in 0..0x7C00_u16 {
         let (low, high) = (f16_to_f32(bits), f16_to_f32(bits + 1));
-        let middle = if high.is_finite() {
-            (low + high) / 2.0
-        } else {
-            65520.0
-        };
+        let middle = if high.is_finite() { (low + high) / 2.0 } else { 65520.0 };
         for centre in [low.to_bits(), middle.to_bits()] {
             for near in centre.saturating_sub(2)..=centre + 2 {
                 for sign in [0, 0x8000_0000] {

@@ -12,9 +12,7 @@ fn relative_error(blob: &WeightBlob, rows: &[f32]) -> f64 {
     let head = TemporalHead::from_blob(blob).unwrap();
     let got = head.forward(rows, head.backend()).unwrap();
     let exact = naive::head(blob, rows);
-    let scale = exact
-        .iter()
-        .fold(1.0, |max: f64, logit| max.max(logit.abs()));
+    let scale = exact.iter().fold(1.0, |max: f64, logit| max.max(logit.abs()));
     max_abs_error(&got.logits, &exact) / scale
 }
 
@@ -29,10 +27,7 @@ fn logits_equal_the_twin_for_every_set_of_records() {
         for scale in [2.0, 0.001] {
             let rows = random.numbers(frames * blob.feature_dim(), scale);
             let error = relative_error(&blob, &rows);
-            assert!(
-                error <= tolerance::HEAD,
-                "records {switches:07b}, scale {scale}: {error:e}"
-            );
+            assert!(error <= tolerance::HEAD, "records {switches:07b}, scale {scale}: {error:e}");
             worst = worst.max(error);
         }
     }
@@ -44,10 +39,7 @@ fn the_default_shape_equals_the_twin() {
     let blob = WeightBlob::seeded(HeadShape::default(), DEFAULT_SEED, Dtype::F32).unwrap();
     for frames in [1, 16, 33, 100] {
         let rows = Random::new(frames as u64).numbers(frames * 16, 2.0);
-        assert!(
-            relative_error(&blob, &rows) <= tolerance::HEAD,
-            "{frames} frames"
-        );
+        assert!(relative_error(&blob, &rows) <= tolerance::HEAD, "{frames} frames");
     }
 }
 
@@ -68,9 +60,7 @@ fn every_record_changes_the_result() {
         ("normalisation", |blob| blob.trailer.normalisation = None),
         ("gains", |blob| blob.trailer.rms_gains = None),
         ("bias", |blob| blob.trailer.bias = None),
-        ("embedding", |blob| {
-            blob.trailer.embedding.as_mut().unwrap().matrix.reverse()
-        }),
+        ("embedding", |blob| blob.trailer.embedding.as_mut().unwrap().matrix.reverse()),
         ("feed-forward", |blob| blob.trailer.feed_forward = None),
         ("slopes", |blob| blob.trailer.slopes = None),
     ];
@@ -106,11 +96,7 @@ fn layer_inputs_are_those_of_the_forward_pass() {
     let rows = random.numbers(20 * blob.feature_dim(), 1.0);
     let head = TemporalHead::from_blob(&blob).unwrap();
     let first = |backend| head.layer_qkv(&rows, 0, backend).unwrap();
-    assert_eq!(
-        first(BackendKind::Dense),
-        first(BackendKind::Sparse),
-        "nothing ran below"
-    );
+    assert_eq!(first(BackendKind::Dense), first(BackendKind::Sparse), "nothing ran below");
     let second = |backend| head.layer_qkv(&rows, 1, backend).unwrap();
     assert_ne!(second(BackendKind::Dense), second(BackendKind::Sparse));
     let qkv = second(BackendKind::Dense);
@@ -130,10 +116,7 @@ fn upstream_runs_the_head_too() {
     let logits = |backend| head.forward(&rows, backend).unwrap().logits;
     for (ours, theirs) in [
         (BackendKind::Sparse, BackendKind::Upstream),
-        (
-            BackendKind::Sparse,
-            BackendKind::UpstreamGated { top_k: 64 },
-        ),
+        (BackendKind::Sparse, BackendKind::UpstreamGated { top_k: 64 }),
         (BackendKind::Dense, BackendKind::UpstreamDense),
     ] {
         let (ours, theirs) = (logits(ours), logits(theirs));

@@ -20,22 +20,13 @@ fn refused(change: impl FnOnce(&mut WeightBlob)) -> HeadError {
 
 #[test]
 fn patterns_without_a_kernel_are_refused() {
-    for (pattern, code) in [
-        (AttentionPattern::Pyramid, 2),
-        (AttentionPattern::PyramidSalient, 4),
-    ] {
-        let record = AttentionRecord {
-            pattern,
-            ..AttentionRecord::default()
-        };
+    for (pattern, code) in [(AttentionPattern::Pyramid, 2), (AttentionPattern::PyramidSalient, 4)] {
+        let record = AttentionRecord { pattern, ..AttentionRecord::default() };
         let error = refused(|blob| blob.trailer.attention = Some(record));
         assert_eq!(error, HeadError::PatternNotAvailable { code });
         assert_eq!(error.code(), "head/pattern-not-available");
     }
-    let record = AttentionRecord {
-        block_size: 0,
-        ..AttentionRecord::default()
-    };
+    let record = AttentionRecord { block_size: 0, ..AttentionRecord::default() };
     let error = refused(|blob| blob.trailer.attention = Some(record));
     assert_eq!(error, AttentionError::ZeroBlockSize.into());
     assert_eq!(error.code(), "attention/zero-block-size");
@@ -44,130 +35,44 @@ fn patterns_without_a_kernel_are_refused() {
 #[test]
 fn blobs_put_together_wrongly_are_refused() {
     use HeadError::{PartLength, PartNotFinite};
-    let shape = HeadShape {
-        kv_heads: 3,
-        ..blob::SMALL
-    };
+    let shape = HeadShape { kv_heads: 3, ..blob::SMALL };
     let error = refused(|blob| blob.shape = shape);
-    assert_eq!(
-        error,
-        HeadError::Blob(BlobError::GqaRatio {
-            q_heads: 4,
-            kv_heads: 3
-        })
-    );
+    assert_eq!(error, HeadError::Blob(BlobError::GqaRatio { q_heads: 4, kv_heads: 3 }));
     assert_eq!(error.code(), "rvne/gqa-ratio");
     let count = blob::SMALL.weight_count().unwrap();
     let error = refused(|blob| blob.weights.truncate(count - 1));
-    assert_eq!(
-        error,
-        PartLength {
-            part: Part::Weights,
-            expected: count,
-            got: count - 1
-        }
-    );
+    assert_eq!(error, PartLength { part: Part::Weights, expected: count, got: count - 1 });
     let error = refused(|blob| blob.weights[7] = f32::NAN);
-    assert_eq!(
-        error,
-        PartNotFinite {
-            part: Part::Weights,
-            index: 7
-        }
-    );
+    assert_eq!(error, PartNotFinite { part: Part::Weights, index: 7 });
     let error = refused(|blob| blob.trailer.bias = Some(vec![0.0; 4]));
-    assert_eq!(
-        error,
-        PartLength {
-            part: Part::Bias,
-            expected: 3,
-            got: 4
-        }
-    );
+    assert_eq!(error, PartLength { part: Part::Bias, expected: 3, got: 4 });
     let error = refused(|blob| blob.trailer.rms_gains = Some(vec![f32::INFINITY; 12]));
-    assert_eq!(
-        error,
-        PartNotFinite {
-            part: Part::RmsGains,
-            index: 0
-        }
-    );
+    assert_eq!(error, PartNotFinite { part: Part::RmsGains, index: 0 });
     let error = refused(|blob| blob.trailer.slopes = Some(vec![0.0; 7]));
-    assert_eq!(
-        error,
-        PartLength {
-            part: Part::Slopes,
-            expected: 8,
-            got: 7
-        }
-    );
+    assert_eq!(error, PartLength { part: Part::Slopes, expected: 8, got: 7 });
     let error = refused(|blob| blob.trailer.normalisation.as_mut().unwrap().inv_std.clear());
-    assert!(matches!(
-        error,
-        PartLength {
-            part: Part::Normalisation,
-            got: 0,
-            ..
-        }
-    ));
+    assert!(matches!(error, PartLength { part: Part::Normalisation, got: 0, .. }));
     let error = refused(|blob| blob.trailer.embedding.as_mut().unwrap().feature_dim = 0);
-    assert!(matches!(
-        error,
-        PartLength {
-            part: Part::Embedding,
-            ..
-        }
-    ));
+    assert!(matches!(error, PartLength { part: Part::Embedding, .. }));
     let error = refused(|blob| {
         blob.trailer.feed_forward.as_mut().unwrap().layers.pop();
     });
-    assert_eq!(
-        error,
-        PartLength {
-            part: Part::FeedForward,
-            expected: 2,
-            got: 1
-        }
-    );
-    let error = refused(|blob| {
-        blob.trailer.feed_forward.as_mut().unwrap().layers[1]
-            .w2
-            .clear()
-    });
-    assert!(matches!(
-        error,
-        PartLength {
-            part: Part::FeedForward,
-            got: 0,
-            ..
-        }
-    ));
+    assert_eq!(error, PartLength { part: Part::FeedForward, expected: 2, got: 1 });
+    let error = refused(|blob| blob.trailer.feed_forward.as_mut().unwrap().layers[1].w2.clear());
+    assert!(matches!(error, PartLength { part: Part::FeedForward, got: 0, .. }));
 }
 
 #[test]
 fn bad_windows_are_refused() {
     let blob = blob::bare(blob::SMALL, &mut Random::new(2));
     let head = TemporalHead::from_blob(&blob).unwrap();
-    for backend in [
-        BackendKind::Sparse,
-        BackendKind::Dense,
-        BackendKind::Upstream,
-    ] {
+    for backend in [BackendKind::Sparse, BackendKind::Dense, BackendKind::Upstream] {
         let refused = |rows: &[f32]| head.forward(rows, backend).unwrap_err();
         assert_eq!(refused(&[]), HeadError::NoRows);
-        assert_eq!(
-            refused(&[0.0; 13]),
-            HeadError::RowsLength {
-                feature_dim: 6,
-                got: 13
-            }
-        );
+        assert_eq!(refused(&[0.0; 13]), HeadError::RowsLength { feature_dim: 6, got: 13 });
         let mut rows = [0.5; 18];
         rows[14] = f32::NEG_INFINITY;
-        assert_eq!(
-            refused(&rows),
-            HeadError::RowNotFinite { row: 2, column: 2 }
-        );
+        assert_eq!(refused(&rows), HeadError::RowNotFinite { row: 2, column: 2 });
         let error = refused(&[3e38; 12]);
         assert!(
             matches!(
@@ -180,33 +85,20 @@ fn bad_windows_are_refused() {
             "{error:?}"
         );
     }
-    let error = head
-        .layer_qkv(&[0.0; 12], 2, BackendKind::Sparse)
-        .unwrap_err();
-    assert_eq!(
-        error,
-        HeadError::LayerOutOfRange {
-            layer: 2,
-            layers: 2
-        }
-    );
+    let error = head.layer_qkv(&[0.0; 12], 2, BackendKind::Sparse).unwrap_err();
+    assert_eq!(error, HeadError::LayerOutOfRange { layer: 2, layers: 2 });
 }
 
 #[test]
 fn what_upstream_cannot_compute_is_refused() {
     let rows = [0.5; 12];
     let mut blob = blob::bare(blob::SMALL, &mut Random::new(3));
-    let record = AttentionRecord {
-        pattern: AttentionPattern::LnCount,
-        ..AttentionRecord::default()
-    };
+    let record =
+        AttentionRecord { pattern: AttentionPattern::LnCount, ..AttentionRecord::default() };
     blob.trailer.attention = Some(record);
     let head = TemporalHead::from_blob(&blob).unwrap();
     assert_eq!(head.backend(), BackendKind::SparseLnCount);
-    for backend in [
-        BackendKind::Upstream,
-        BackendKind::UpstreamGated { top_k: 2 },
-    ] {
+    for backend in [BackendKind::Upstream, BackendKind::UpstreamGated { top_k: 2 }] {
         let error = head.forward(&rows, backend).unwrap_err();
         assert_eq!(error, AttentionError::UpstreamLnCount.into());
     }
@@ -223,19 +115,9 @@ fn a_head_stays_causal() {
     let mut head = TemporalHead::from_blob(&blob).unwrap();
     let pattern = head.pattern();
     assert_eq!(pattern, SparsePattern::default());
-    let error = head
-        .set_pattern(SparsePattern {
-            causal: false,
-            ..pattern
-        })
-        .unwrap_err();
+    let error = head.set_pattern(SparsePattern { causal: false, ..pattern }).unwrap_err();
     assert_eq!(error, HeadError::NotCausal);
-    let error = head
-        .set_pattern(SparsePattern {
-            block_size: 0,
-            ..pattern
-        })
-        .unwrap_err();
+    let error = head.set_pattern(SparsePattern { block_size: 0, ..pattern }).unwrap_err();
     assert_eq!(error, AttentionError::ZeroBlockSize.into());
     assert_eq!(head.pattern(), pattern, "a refused pattern changes nothing");
 }

@@ -39,10 +39,7 @@ fn dense_has_no_decode_step() {
         assert_eq!(error, HeadError::DenseHasNoDecodeStep);
         assert_eq!(error.code(), "head/dense-has-no-decode-step");
     }
-    for backend in [
-        BackendKind::Upstream,
-        BackendKind::UpstreamGated { top_k: 1 },
-    ] {
+    for backend in [BackendKind::Upstream, BackendKind::UpstreamGated { top_k: 1 }] {
         let error = head.start_stream(backend, 10).map(|_| ()).unwrap_err();
         assert_eq!(error, HeadError::UpstreamHasNoStream);
     }
@@ -58,23 +55,11 @@ fn refused_rows_leave_the_stream_as_it_was() {
     let mut clean = head.start_stream(BackendKind::Sparse, 3).unwrap();
     for row in rows.chunks(6) {
         let error = stream.step(&head, &row[1..]).unwrap_err();
-        assert_eq!(
-            error,
-            HeadError::RowsLength {
-                feature_dim: 6,
-                got: 5
-            }
-        );
+        assert_eq!(error, HeadError::RowsLength { feature_dim: 6, got: 5 });
         let nan: Vec<f32> = row.iter().map(|_| f32::NAN).collect();
         let index = stream.len();
         let error = stream.step(&head, &nan).unwrap_err();
-        assert_eq!(
-            error,
-            HeadError::RowNotFinite {
-                row: index,
-                column: 0
-            }
-        );
+        assert_eq!(error, HeadError::RowNotFinite { row: index, column: 0 });
         let logits = bits(stream.step(&head, row).unwrap());
         assert_eq!(logits, bits(clean.step(&head, row).unwrap()));
     }
@@ -95,10 +80,7 @@ fn an_overflow_breaks_the_stream_until_it_is_reset() {
     let head = TemporalHead::from_blob(&blob).unwrap();
     let mut stream = head.start_stream(BackendKind::Sparse, 3).unwrap();
     assert!(stream.step(&head, &[3e38; 6]).is_err());
-    assert_eq!(
-        stream.step(&head, &[1.0; 6]).unwrap_err(),
-        HeadError::StreamBroken
-    );
+    assert_eq!(stream.step(&head, &[1.0; 6]).unwrap_err(), HeadError::StreamBroken);
     stream.reset();
     assert!(stream.step(&head, &[1.0; 6]).is_ok());
 }
@@ -107,14 +89,8 @@ fn an_overflow_breaks_the_stream_until_it_is_reset() {
 fn a_stream_belongs_to_its_head() {
     let mut random = Random::new(4);
     let head = TemporalHead::from_blob(&blob::bare(blob::SMALL, &mut random)).unwrap();
-    let shape = csi_temporal::rvne::HeadShape {
-        classes: 4,
-        ..blob::SMALL
-    };
+    let shape = csi_temporal::rvne::HeadShape { classes: 4, ..blob::SMALL };
     let other = TemporalHead::from_blob(&blob::bare(shape, &mut random)).unwrap();
     let mut stream = head.start_stream(BackendKind::Sparse, 3).unwrap();
-    assert_eq!(
-        stream.step(&other, &[1.0; 6]).unwrap_err(),
-        HeadError::StreamOfAnotherHead
-    );
+    assert_eq!(stream.step(&other, &[1.0; 6]).unwrap_err(), HeadError::StreamOfAnotherHead);
 }

@@ -55,15 +55,9 @@ fn random_bytes_after_each_magic() {
             kind => 0xC511_0000 | u32::from(kind),
         };
         let mut input = magic.to_le_bytes().to_vec();
-        input.extend(
-            bytes
-                .iter()
-                .map(|byte| if are_small { byte % 3 } else { *byte }),
-        );
+        input.extend(bytes.iter().map(|byte| if are_small { byte % 3 } else { *byte }));
         input.resize(input.len() + 100, 0);
         check(&input) && drain(&input, 5) == input.len() as u64
     }
-    QuickCheck::new()
-        .tests(20_000)
-        .quickcheck(property as fn(u8, Vec<u8>, bool) -> bool);
+    QuickCheck::new().tests(20_000).quickcheck(property as fn(u8, Vec<u8>, bool) -> bool);
 }

@@ -30,10 +30,8 @@ quickcheck! {
 /// CRC is reached.
 #[test]
 fn changed_bytes_with_a_right_crc() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../fixtures/models/tiny_f16_every_record.rvne"
-    );
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../fixtures/models/tiny_f16_every_record.rvne");
     let sound = std::fs::read(path).unwrap();
     fn property(sound: &[u8], changes: Vec<(u16, u8)>) -> bool {
         let mut bytes = sound.to_vec();
@@ -57,9 +55,7 @@ fn changed_bytes_with_a_right_crc() {
     fn with_sound(changes: Vec<(u16, u8)>) -> bool {
         property(SOUND.get().unwrap(), changes)
     }
-    QuickCheck::new()
-        .tests(5_000)
-        .quickcheck(with_sound as fn(Vec<(u16, u8)>) -> bool);
+    QuickCheck::new().tests(5_000).quickcheck(with_sound as fn(Vec<(u16, u8)>) -> bool);
 }
 
 static SOUND: std::sync::OnceLock<&'static [u8]> = std::sync::OnceLock::new();
@@ -67,10 +63,8 @@ static SOUND: std::sync::OnceLock<&'static [u8]> = std::sync::OnceLock::new();
 /// Cut anywhere, with and without a right CRC.
 #[test]
 fn cut_anywhere() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../fixtures/models/tiny_f16_every_record.rvne"
-    );
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../fixtures/models/tiny_f16_every_record.rvne");
     let sound = std::fs::read(path).unwrap();
     for len in 0..sound.len() {
         let mut bytes = sound[..len].to_vec();

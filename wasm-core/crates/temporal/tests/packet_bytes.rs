@@ -46,10 +46,7 @@ fn raw_csi() {
     };
     assert_eq!(packet.pairs_per_antenna(), 3);
     let frame = packet.frame(99);
-    assert_eq!(
-        (frame.time_micros, frame.rssi_dbm, frame.values.pairs()),
-        (99, Some(-56), 6)
-    );
+    assert_eq!((frame.time_micros, frame.rssi_dbm, frame.values.pairs()), (99, Some(-56), 6));
     assert_eq!(frame.values.amplitude(0), 5.0);
     same(&bytes, Packet::RawCsi(packet));
 }
@@ -73,10 +70,7 @@ fn vitals() {
         presence_score: 0.5,
         uptime_millis: 1000,
     };
-    assert_eq!(
-        (packet.breathing_bpm(), packet.heart_bpm()),
-        (12.5, 71.9925)
-    );
+    assert_eq!((packet.breathing_bpm(), packet.heart_bpm()), (12.5, 71.9925));
     same(&bytes, Packet::Vitals(packet));
 }
 
@@ -88,12 +82,7 @@ fn feature_vector() {
     let values = [1.0, 0.5, 1.0, 0.5, 1.0, 0.5, 1.0, 0.5];
     same(
         &bytes,
-        Packet::FeatureVector(FeatureVector {
-            node: 9,
-            sequence: 0x1234,
-            time_micros: -2,
-            values,
-        }),
+        Packet::FeatureVector(FeatureVector { node: 9, sequence: 0x1234, time_micros: -2, values }),
     );
 }
 
@@ -151,29 +140,15 @@ fn wasm_output_of_every_length() {
             bytes.extend(HALF);
         }
         let values = (0..count).map(|kind| (kind, 0.5)).collect();
-        let packet = Packet::WasmOutput(WasmOutput {
-            node: 2,
-            module: 5,
-            values,
-        });
+        let packet = Packet::WasmOutput(WasmOutput { node: 2, module: 5, values });
         assert_eq!(decode_datagram(&bytes), Ok(packet.clone()));
         let followed = [&bytes[..], &[0x02, 0x00, 0x11, 0xC5]].concat();
         assert_eq!(decode(&followed), Ok((packet.clone(), bytes.len())));
         assert_eq!(packet.encode(), Ok(bytes));
     }
     let values = vec![(0, 0.0); 17];
-    let packet = Packet::WasmOutput(WasmOutput {
-        node: 2,
-        module: 5,
-        values,
-    });
-    assert_eq!(
-        packet.encode(),
-        Err(PacketError::Field {
-            field: Field::WasmValues,
-            value: 17
-        })
-    );
+    let packet = Packet::WasmOutput(WasmOutput { node: 2, module: 5, values });
+    assert_eq!(packet.encode(), Err(PacketError::Field { field: Field::WasmValues, value: 17 }));
 }
 
 /// The rule: 8 + 5n bytes is a WASM module's, else 48 bytes are fused vitals.
@@ -199,35 +174,22 @@ fn compressed_csi_expands_against_the_buffer_before() {
         0x05, 0x00, 0x11, 0xC5,  1, 6,  8, 0,  6, 0, // node, channel 6, 8 bytes, 6 compressed
         0, 5,  0xFF, 1,  0x0F, 2,
     ];
-    let packet = CompressedCsi {
-        node: 1,
-        channel: 6,
-        original_len: 8,
-        runs: vec![0, 5, 0xFF, 1, 0x0F, 2],
-    };
+    let packet =
+        CompressedCsi { node: 1, channel: 6, original_len: 8, runs: vec![0, 5, 0xFF, 1, 0x0F, 2] };
     let previous = [1, 2, 3, 4, 5, 6, 7, 8];
     let current = [1, 2, 3, 4, 5, 0xF9, 8, 7];
     assert_eq!(packet.expand(&previous), Ok(current.to_vec()));
     assert_eq!(
         packet.expand(&previous[1..]),
-        Err(PacketError::PreviousLength {
-            expected: 8,
-            got: 7
-        })
+        Err(PacketError::PreviousLength { expected: 8, got: 7 })
     );
-    assert_eq!(
-        CompressedCsi::compress(1, 6, &previous, &current),
-        Some(packet.clone())
-    );
+    assert_eq!(CompressedCsi::compress(1, 6, &previous, &current), Some(packet.clone()));
     assert_eq!(
         CompressedCsi::compress(1, 6, &previous, &[9, 7, 5, 3, 1, 2, 4, 6]),
         None,
         "not shorter"
     );
-    assert_eq!(
-        CompressedCsi::compress(1, 6, &previous, &current[1..]),
-        None
-    );
+    assert_eq!(CompressedCsi::compress(1, 6, &previous, &current[1..]), None);
     let long = CompressedCsi::compress(0, 0, &[0; 600], &[1; 600]).unwrap();
     assert_eq!(long.runs, [1, 255, 1, 255, 1, 90]);
     assert_eq!(long.expand(&[0; 600]), Ok(vec![1; 600]));
@@ -238,40 +200,13 @@ fn compressed_csi_expands_against_the_buffer_before() {
         bytes[at] = value;
         decode(&bytes).unwrap_err()
     };
-    assert_eq!(
-        refused(11, 4),
-        PacketError::Runs {
-            expected: 8,
-            got: 7
-        }
-    );
-    assert_eq!(
-        refused(15, 0),
-        PacketError::Runs {
-            expected: 8,
-            got: 6
-        }
-    );
-    assert_eq!(
-        refused(8, 5),
-        PacketError::Field {
-            field: Field::CompressedLength,
-            value: 5
-        }
-    );
-    assert_eq!(
-        refused(6, 6),
-        PacketError::Field {
-            field: Field::CompressedLength,
-            value: 6
-        }
-    );
+    assert_eq!(refused(11, 4), PacketError::Runs { expected: 8, got: 7 });
+    assert_eq!(refused(15, 0), PacketError::Runs { expected: 8, got: 6 });
+    assert_eq!(refused(8, 5), PacketError::Field { field: Field::CompressedLength, value: 5 });
+    assert_eq!(refused(6, 6), PacketError::Field { field: Field::CompressedLength, value: 6 });
     assert_eq!(
         refused(7, 0xFF),
-        PacketError::Field {
-            field: Field::OriginalLength,
-            value: 0xFF08
-        }
+        PacketError::Field { field: Field::OriginalLength, value: 0xFF08 }
     );
 }
 
@@ -281,16 +216,7 @@ fn state() -> (Vec<u8>, StateValues) {
     (0..9).for_each(|i| bytes.extend(if i % 2 == 0 { ONE } else { HALF }));
     let values = [1.0, 0.5, 1.0, 0.5, 1.0, 0.5, 1.0, 0.5, 1.0];
     let time_micros = 1 | 1 << 40;
-    (
-        bytes,
-        StateValues {
-            node: 3,
-            mode: 2,
-            sequence: 16,
-            time_micros,
-            values,
-        },
-    )
+    (bytes, StateValues { node: 3, mode: 2, sequence: 16, time_micros, values })
 }
 
 #[test]
@@ -300,13 +226,7 @@ fn feature_state() {
     let bytes = sealed(bytes);
     assert_eq!(bytes.len(), 60);
     assert!(matches!(state.frame().values, CsiValues::FeatureState(values) if values.len() == 9));
-    same(
-        &bytes,
-        Packet::FeatureState(FeatureState {
-            state,
-            quality_flags: 0x81,
-        }),
-    );
+    same(&bytes, Packet::FeatureState(FeatureState { state, quality_flags: 0x81 }));
     let mut damaged = bytes.clone();
     damaged[20] ^= 1;
     let (stored, computed) = (crc32(&bytes[..56]), crc32(&damaged[..56]));
@@ -338,20 +258,12 @@ fn classification_and_gated_feature_state_share_a_magic() {
     gated.extend([0x21, 1, 0x2C, 0x01]);
     let gated = sealed(gated);
     assert_eq!(gated.len(), 60);
-    let packet = GatedFeatureState {
-        state,
-        quality_flags: 0x21,
-        gate_version: 1,
-        suppressed: 300,
-    };
+    let packet = GatedFeatureState { state, quality_flags: 0x21, gate_version: 1, suppressed: 300 };
     same(&gated, Packet::GatedFeatureState(packet));
 
     let mut version = bytes[..36].to_vec();
     version[4] = 2;
-    let error = PacketError::Field {
-        field: Field::ClassificationVersion,
-        value: 2,
-    };
+    let error = PacketError::Field { field: Field::ClassificationVersion, value: 2 };
     assert_eq!(decode(&sealed(version)), Err(error));
 }
 
@@ -360,32 +272,14 @@ fn mesh_envelope_carries_a_packet() {
     let (mut inner, state) = state();
     inner.extend([0; 4]);
     let inner = sealed(inner);
-    let mut bytes = vec![
-        0x00, 0x81, 0x11, 0xC5, 1, 5, 2, 3, 0x78, 0x56, 0x34, 0x12, 60, 0, 0, 0,
-    ];
+    let mut bytes = vec![0x00, 0x81, 0x11, 0xC5, 1, 5, 2, 3, 0x78, 0x56, 0x34, 0x12, 60, 0, 0, 0];
     bytes.extend_from_slice(&inner);
     let bytes = sealed(bytes);
     assert_eq!(bytes.len(), 80);
-    let envelope = MeshEnvelope {
-        kind: 5,
-        role: 2,
-        auth: 3,
-        epoch: 0x1234_5678,
-        payload: inner,
-    };
-    let packet = Packet::FeatureState(FeatureState {
-        state,
-        quality_flags: 0,
-    });
+    let envelope = MeshEnvelope { kind: 5, role: 2, auth: 3, epoch: 0x1234_5678, payload: inner };
+    let packet = Packet::FeatureState(FeatureState { state, quality_flags: 0 });
     assert_eq!(envelope.inner(), Some(Ok(packet)));
-    assert_eq!(
-        MeshEnvelope {
-            kind: 4,
-            ..envelope.clone()
-        }
-        .inner(),
-        None
-    );
+    assert_eq!(MeshEnvelope { kind: 4, ..envelope.clone() }.inner(), None);
     same(&bytes, Packet::Mesh(envelope));
 
     let refused = |at: usize, value: u8| {
@@ -393,46 +287,19 @@ fn mesh_envelope_carries_a_packet() {
         bytes[at] = value;
         decode(&bytes).unwrap_err()
     };
-    assert_eq!(
-        refused(4, 2),
-        PacketError::Field {
-            field: Field::MeshVersion,
-            value: 2
-        }
-    );
-    assert_eq!(
-        refused(13, 1),
-        PacketError::Field {
-            field: Field::MeshPayload,
-            value: 316
-        }
-    );
+    assert_eq!(refused(4, 2), PacketError::Field { field: Field::MeshVersion, value: 2 });
+    assert_eq!(refused(13, 1), PacketError::Field { field: Field::MeshPayload, value: 316 });
     assert_eq!(refused(30, 0xAB).code(), "packet/crc");
 }
 
 #[test]
 fn what_is_no_packet_is_refused_with_numbers() {
-    assert_eq!(
-        decode(&[]),
-        Err(PacketError::Incomplete { needed: 4, got: 0 })
-    );
-    assert_eq!(
-        decode(b"\x08\x00\x11\xC5"),
-        Err(PacketError::Magic { got: 0xC511_0008 })
-    );
-    assert_eq!(
-        decode(b"\x00\x00\x11\xC5").unwrap_err().code(),
-        "packet/magic"
-    );
+    assert_eq!(decode(&[]), Err(PacketError::Incomplete { needed: 4, got: 0 }));
+    assert_eq!(decode(b"\x08\x00\x11\xC5"), Err(PacketError::Magic { got: 0xC511_0008 }));
+    assert_eq!(decode(b"\x00\x00\x11\xC5").unwrap_err().code(), "packet/magic");
     let (bytes, _) = fused();
     let long = [&bytes[..], &[0; 3]].concat();
-    assert_eq!(
-        decode_datagram(&long),
-        Err(PacketError::Length {
-            expected: 48,
-            got: 51
-        })
-    );
+    assert_eq!(decode_datagram(&long), Err(PacketError::Length { expected: 48, got: 51 }));
 
     let raw = |antennas: u8, pairs: u16| {
         let mut bytes = vec![0x01, 0x00, 0x11, 0xC5, 1, antennas];
@@ -442,50 +309,13 @@ fn what_is_no_packet_is_refused_with_numbers() {
     };
     assert_eq!(raw(4, 512), Ok(4116));
     assert_eq!(raw(1, 306), Ok(632));
-    assert_eq!(
-        raw(0, 64),
-        Err(PacketError::Field {
-            field: Field::Antennas,
-            value: 0
-        })
-    );
-    assert_eq!(
-        raw(5, 64),
-        Err(PacketError::Field {
-            field: Field::Antennas,
-            value: 5
-        })
-    );
-    assert_eq!(
-        raw(1, 0),
-        Err(PacketError::Field {
-            field: Field::Pairs,
-            value: 0
-        })
-    );
-    assert_eq!(
-        raw(1, 513),
-        Err(PacketError::Field {
-            field: Field::Pairs,
-            value: 513
-        })
-    );
-    let uneven = RawCsi {
-        antennas: 2,
-        values: vec![0; 6],
-        ..RawCsi::default()
-    };
-    assert_eq!(
-        Packet::RawCsi(uneven).encode().unwrap_err().code(),
-        "packet/field"
-    );
-    for error in [
-        PacketError::Magic { got: 1 },
-        PacketError::Runs {
-            expected: 1,
-            got: 2,
-        },
-    ] {
+    assert_eq!(raw(0, 64), Err(PacketError::Field { field: Field::Antennas, value: 0 }));
+    assert_eq!(raw(5, 64), Err(PacketError::Field { field: Field::Antennas, value: 5 }));
+    assert_eq!(raw(1, 0), Err(PacketError::Field { field: Field::Pairs, value: 0 }));
+    assert_eq!(raw(1, 513), Err(PacketError::Field { field: Field::Pairs, value: 513 }));
+    let uneven = RawCsi { antennas: 2, values: vec![0; 6], ..RawCsi::default() };
+    assert_eq!(Packet::RawCsi(uneven).encode().unwrap_err().code(), "packet/field");
+    for error in [PacketError::Magic { got: 1 }, PacketError::Runs { expected: 1, got: 2 }] {
         assert!(!error.to_string().ends_with('.'));
     }
 }

@@ -18,17 +18,8 @@ fn events(stream: &[u8], chunk_bytes: usize) -> Vec<StreamEvent> {
 /// One of each kind, fused vitals without breathing (which look like a WASM output at first), and
 /// a WASM output of 48 bytes among them.
 fn one_of_each() -> Vec<Packet> {
-    let state = StateValues {
-        node: 3,
-        mode: 1,
-        sequence: 2,
-        time_micros: 3,
-        values: [0.25; 9],
-    };
-    let feature_state = Packet::FeatureState(FeatureState {
-        state,
-        quality_flags: 7,
-    });
+    let state = StateValues { node: 3, mode: 1, sequence: 2, time_micros: 3, values: [0.25; 9] };
+    let feature_state = Packet::FeatureState(FeatureState { state, quality_flags: 7 });
     let payload = feature_state.encode().unwrap();
     let wasm = |count: u8| WasmOutput {
         node: 1,
@@ -43,14 +34,8 @@ fn one_of_each() -> Vec<Packet> {
     };
     vec![
         Packet::RawCsi(raw(3)),
-        Packet::Vitals(Vitals {
-            node: 1,
-            ..Vitals::default()
-        }),
-        Packet::FeatureVector(FeatureVector {
-            node: 1,
-            ..FeatureVector::default()
-        }),
+        Packet::Vitals(Vitals { node: 1, ..Vitals::default() }),
+        Packet::FeatureVector(FeatureVector { node: 1, ..FeatureVector::default() }),
         Packet::FusedVitals(FusedVitals::default()),
         Packet::WasmOutput(wasm(0)),
         Packet::WasmOutput(wasm(8)),
@@ -61,19 +46,9 @@ fn one_of_each() -> Vec<Packet> {
             original_len: 9,
             runs: vec![1, 9],
         }),
-        Packet::Classification(Classification {
-            node: 4,
-            ..Classification::default()
-        }),
-        Packet::GatedFeatureState(GatedFeatureState {
-            state,
-            ..GatedFeatureState::default()
-        }),
-        Packet::Mesh(MeshEnvelope {
-            kind: 5,
-            payload,
-            ..MeshEnvelope::default()
-        }),
+        Packet::Classification(Classification { node: 4, ..Classification::default() }),
+        Packet::GatedFeatureState(GatedFeatureState { state, ..GatedFeatureState::default() }),
+        Packet::Mesh(MeshEnvelope { kind: 5, payload, ..MeshEnvelope::default() }),
         feature_state,
         Packet::RawCsi(raw(60)),
     ]
@@ -90,21 +65,14 @@ fn packets(events: &[StreamEvent]) -> Vec<Packet> {
 #[test]
 fn packets_back_to_back_come_out_as_they_went_in() {
     let expected = one_of_each();
-    let stream: Vec<u8> = expected
-        .iter()
-        .flat_map(|packet| packet.encode().unwrap())
-        .collect();
+    let stream: Vec<u8> = expected.iter().flat_map(|packet| packet.encode().unwrap()).collect();
     let events = events(&stream, stream.len());
     assert_eq!(packets(&events), expected);
     assert_eq!(events.len(), expected.len(), "nothing is skipped");
     for last in &expected {
         let end = last.encode().unwrap();
         let events = self::events(&[&stream[..], &end].concat(), 7);
-        assert_eq!(
-            packets(&events).last(),
-            Some(last),
-            "at the end of the stream"
-        );
+        assert_eq!(packets(&events).last(), Some(last), "at the end of the stream");
     }
 }
 
@@ -124,20 +92,14 @@ fn chunking_never_changes_packets() {
     let whole = events(&stream, stream.len());
     assert!(packets(&whole).len() >= 8);
     for chunk_bytes in 1..=64 {
-        assert_eq!(
-            events(&stream, chunk_bytes),
-            whole,
-            "chunk_bytes = {chunk_bytes}"
-        );
+        assert_eq!(events(&stream, chunk_bytes), whole, "chunk_bytes = {chunk_bytes}");
     }
 }
 
 #[test]
 fn events_cover_the_stream_without_gap_or_overlap() {
     let mut stream = b"noise".to_vec();
-    one_of_each()
-        .iter()
-        .for_each(|packet| stream.extend(packet.encode().unwrap()));
+    one_of_each().iter().for_each(|packet| stream.extend(packet.encode().unwrap()));
     for at in (0..stream.len()).step_by(3) {
         let mut damaged = stream.clone();
         damaged[at] ^= 0x55;
@@ -163,18 +125,13 @@ fn damage_costs_one_packet_and_is_reported_with_its_place() {
     broken[30] ^= 4;
     let stream = [&b"xyz"[..], &state, &broken, &state].concat();
     let events = events(&stream, 10);
-    assert_eq!(
-        packets(&events),
-        [packets_in[11].clone(), packets_in[11].clone()]
-    );
+    assert_eq!(packets(&events), [packets_in[11].clone(), packets_in[11].clone()]);
     let skipped: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            StreamEvent::Skipped {
-                position,
-                len,
-                reason,
-            } => Some((*position, *len, reason.code())),
+            StreamEvent::Skipped { position, len, reason } => {
+                Some((*position, *len, reason.code()))
+            }
             StreamEvent::Packet { .. } => None,
         })
         .collect();
@@ -194,11 +151,7 @@ fn the_recorded_stream_holds_the_packets_it_was_made_of() {
     for event in events(&stream, 1500) {
         match event {
             StreamEvent::Packet { packet, .. } => *counts.entry(packet.kind()).or_insert(0) += 1,
-            StreamEvent::Skipped {
-                position,
-                len,
-                reason,
-            } => {
+            StreamEvent::Skipped { position, len, reason } => {
                 panic!("{len} bytes skipped at {position}: {reason}")
             }
         }

@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 /// Every `prefix/name` between these marks.
 fn codes(text: &str, prefix: &str, mark: char) -> BTreeSet<String> {
     text.split(mark)
-        .filter(|piece| {
-            piece
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with('/'))
-        })
+        .filter(|piece| piece.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
         .map(String::from)
         .collect()
 }
@@ -38,10 +34,7 @@ fn the_readme_lists_the_models_as_they_are() {
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "rvne")
-        {
+        if path.extension().is_some_and(|extension| extension == "rvne") {
             let bytes = std::fs::read(&path).unwrap();
             let crc = u32::from_le_bytes(*bytes.last_chunk().unwrap());
             let name = path.file_name().unwrap().to_str().unwrap();
@@ -50,11 +43,5 @@ fn the_readme_lists_the_models_as_they_are() {
             files += 1;
         }
     }
-    assert_eq!(
-        files,
-        readme
-            .lines()
-            .filter(|line| line.contains(".rvne` |"))
-            .count()
-    );
+    assert_eq!(files, readme.lines().filter(|line| line.contains(".rvne` |")).count());
 }

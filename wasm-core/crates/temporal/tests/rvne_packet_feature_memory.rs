@@ -77,10 +77,7 @@ fn a_trailer_costs_a_small_multiple_of_its_bytes() {
     let end = record(0, &[]);
     let names = [&[0; 12][..], &record(2, &[0; 1_000_000]), &end].concat();
     let names = file([1, 1, 1, 1, 1, 2], 3, 12, &names);
-    assert_eq!(
-        WeightBlob::parse(&names).unwrap_err().code(),
-        "rvne/trailer-count"
-    );
+    assert_eq!(WeightBlob::parse(&names).unwrap_err().code(), "rvne/trailer-count");
     assert!(parse_cost(&names) < 1000, "{}", parse_cost(&names));
 
     // 60,000 layers of 4 weights, each with gains, w1 and w2 of one number.
@@ -123,9 +120,7 @@ fn frames_cost_no_memory() {
         useful: (6..32).chain(33..59).collect(),
         bands: 16,
         divide_by_mean: true,
-        mean_removal: MeanRemoval::Exponential {
-            time_constant_s: 2.0,
-        },
+        mean_removal: MeanRemoval::Exponential { time_constant_s: 2.0 },
         rate_hz: 50.0,
         lags: vec![2, 7],
         lag_absolute: true,
@@ -137,11 +132,7 @@ fn frames_cost_no_memory() {
     let cost = bytes_of(|| {
         for frame in 0..1000 {
             let values = CsiValues::Iq8(&pairs);
-            let frame = CsiFrame {
-                time_micros: frame * 9_300,
-                values,
-                rssi_dbm: None,
-            };
+            let frame = CsiFrame { time_micros: frame * 9_300, values, rssi_dbm: None };
             extractor.push(&frame, &mut |_| rows += 1).unwrap();
         }
     });

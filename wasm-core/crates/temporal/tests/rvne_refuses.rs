@@ -4,14 +4,8 @@ use csi_temporal::crc32::crc32;
 use csi_temporal::feature::PipelineConfig;
 use csi_temporal::rvne::*;
 
-const TINY: HeadShape = HeadShape {
-    input_dim: 2,
-    q_heads: 2,
-    kv_heads: 1,
-    head_dim: 2,
-    layers: 1,
-    classes: 2,
-};
+const TINY: HeadShape =
+    HeadShape { input_dim: 2, q_heads: 2, kv_heads: 1, head_dim: 2, layers: 1, classes: 2 };
 
 fn tiny() -> WeightBlob {
     WeightBlob::seeded(TINY, 1, Dtype::F32).unwrap()
@@ -52,10 +46,7 @@ fn record(tag: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// Where the trailer of a tiny blob starts: 24 + 28 weights.
@@ -63,31 +54,13 @@ const TRAILER: usize = 24 + 28 * 4;
 
 #[test]
 fn each_header_field_has_its_own_error() {
-    assert_eq!(
-        WeightBlob::parse(&[]),
-        Err(BlobError::TooShort { needed: 28, got: 0 })
-    );
+    assert_eq!(WeightBlob::parse(&[]), Err(BlobError::TooShort { needed: 28, got: 0 }));
     let cut = tiny().encode().unwrap();
-    assert_eq!(
-        WeightBlob::parse(&cut[..27]),
-        Err(BlobError::TooShort {
-            needed: 28,
-            got: 27
-        })
-    );
-    assert_eq!(
-        WeightBlob::parse(b"RVNE, big-endian"),
-        Err(BlobError::MagicBigEndian)
-    );
-    assert_eq!(
-        WeightBlob::parse(b"PK\x03\x04"),
-        Err(BlobError::Magic { got: 0x0403_4B50 })
-    );
+    assert_eq!(WeightBlob::parse(&cut[..27]), Err(BlobError::TooShort { needed: 28, got: 27 }));
+    assert_eq!(WeightBlob::parse(b"RVNE, big-endian"), Err(BlobError::MagicBigEndian));
+    assert_eq!(WeightBlob::parse(b"PK\x03\x04"), Err(BlobError::Magic { got: 0x0403_4B50 }));
     assert_eq!(damaged(|b| b[4] = 2), BlobError::Version { got: 2 });
-    assert_eq!(
-        damaged(|b| b[6] = 0x44),
-        BlobError::ReservedFlag { flags: 0x44 }
-    );
+    assert_eq!(damaged(|b| b[6] = 0x44), BlobError::ReservedFlag { flags: 0x44 });
     assert_eq!(damaged(|b| b[7] = 9), BlobError::ReservedByte { got: 9 });
     let dimensions = [
         Dimension::InputDim,
@@ -99,66 +72,18 @@ fn each_header_field_has_its_own_error() {
     ];
     for (index, dimension) in dimensions.into_iter().enumerate() {
         let at = 8 + 2 * index;
-        assert_eq!(
-            damaged(|b| b[at..at + 2].fill(0)),
-            BlobError::ZeroDimension { dimension }
-        );
+        assert_eq!(damaged(|b| b[at..at + 2].fill(0)), BlobError::ZeroDimension { dimension });
     }
-    assert_eq!(
-        damaged(|b| b[0x0C] = 4),
-        BlobError::GqaRatio {
-            q_heads: 2,
-            kv_heads: 4
-        }
-    );
-    assert_eq!(
-        damaged(|b| b[0x12] = 1),
-        BlobError::TooFewClasses { classes: 1 }
-    );
-    assert_eq!(
-        damaged(|b| b[0x08..0x14].fill(0xFF)).code(),
-        "rvne/shape-too-large"
-    );
-    assert_eq!(
-        damaged(|b| b[0x14] = 108),
-        BlobError::WeightsLength {
-            expected: 112,
-            got: 108
-        }
-    );
-    assert_eq!(
-        damaged(|b| b[0x10] = 2),
-        BlobError::WeightsLength {
-            expected: 208,
-            got: 112
-        }
-    );
-    assert_eq!(
-        damaged(|b| b.push(0)),
-        BlobError::Length {
-            expected: 140,
-            got: 141
-        }
-    );
-    assert_eq!(
-        damaged(|b| b.truncate(100)),
-        BlobError::Length {
-            expected: 140,
-            got: 104
-        }
-    );
-    assert_eq!(
-        damaged(|b| b[6] = 2),
-        BlobError::Length {
-            expected: 148,
-            got: 140
-        }
-    );
+    assert_eq!(damaged(|b| b[0x0C] = 4), BlobError::GqaRatio { q_heads: 2, kv_heads: 4 });
+    assert_eq!(damaged(|b| b[0x12] = 1), BlobError::TooFewClasses { classes: 1 });
+    assert_eq!(damaged(|b| b[0x08..0x14].fill(0xFF)).code(), "rvne/shape-too-large");
+    assert_eq!(damaged(|b| b[0x14] = 108), BlobError::WeightsLength { expected: 112, got: 108 });
+    assert_eq!(damaged(|b| b[0x10] = 2), BlobError::WeightsLength { expected: 208, got: 112 });
+    assert_eq!(damaged(|b| b.push(0)), BlobError::Length { expected: 140, got: 141 });
+    assert_eq!(damaged(|b| b.truncate(100)), BlobError::Length { expected: 140, got: 104 });
+    assert_eq!(damaged(|b| b[6] = 2), BlobError::Length { expected: 148, got: 140 });
     let nan = f32::NAN.to_le_bytes();
-    assert_eq!(
-        damaged(|b| b[28..32].copy_from_slice(&nan)),
-        BlobError::NotFinite { index: 1 }
-    );
+    assert_eq!(damaged(|b| b[28..32].copy_from_slice(&nan)), BlobError::NotFinite { index: 1 });
 }
 
 #[test]
@@ -207,103 +132,51 @@ fn each_trailer_fault_has_its_own_error() {
     beyond[4] = 13;
     assert_eq!(
         joined(&[&beyond, &end]),
-        BlobError::TrailerBounds {
-            tag: 1,
-            offset: TRAILER,
-            len: 13
-        }
+        BlobError::TrailerBounds { tag: 1, offset: TRAILER, len: 13 }
     );
     beyond[4..8].fill(0xFF);
     assert_eq!(
         joined(&[&beyond, &end]),
-        BlobError::TrailerBounds {
-            tag: 1,
-            offset: TRAILER,
-            len: u32::MAX
-        }
+        BlobError::TrailerBounds { tag: 1, offset: TRAILER, len: u32::MAX }
     );
     let mut reserved = record(1, b"name");
     reserved[3] = 1;
-    assert_eq!(
-        joined(&[&reserved, &end]),
-        BlobError::TrailerReserved {
-            tag: 1,
-            offset: TRAILER
-        }
-    );
+    assert_eq!(joined(&[&reserved, &end]), BlobError::TrailerReserved { tag: 1, offset: TRAILER });
     let mut padding = record(1, b"names");
     padding[15] = 1;
-    assert_eq!(
-        joined(&[&padding, &end]),
-        BlobError::TrailerPadding {
-            offset: TRAILER + 15
-        }
-    );
+    assert_eq!(joined(&[&padding, &end]), BlobError::TrailerPadding { offset: TRAILER + 15 });
     let name = record(1, b"name");
     assert_eq!(
         joined(&[&name, &name, &end]),
-        BlobError::TrailerDuplicate {
-            tag: 1,
-            offset: TRAILER + 12
-        }
+        BlobError::TrailerDuplicate { tag: 1, offset: TRAILER + 12 }
     );
     let unknown = record(0x89, b"");
-    assert_eq!(
-        joined(&[&unknown, &end]),
-        BlobError::TrailerUnknown {
-            tag: 0x89,
-            offset: TRAILER
-        }
-    );
-    assert_eq!(
-        joined(&[&record(0x80, b""), &end]).code(),
-        "rvne/trailer-unknown"
-    );
-    assert_eq!(
-        joined(&[&name]),
-        BlobError::TrailerEndMissing {
-            offset: TRAILER + 12
-        }
-    );
+    assert_eq!(joined(&[&unknown, &end]), BlobError::TrailerUnknown { tag: 0x89, offset: TRAILER });
+    assert_eq!(joined(&[&record(0x80, b""), &end]).code(), "rvne/trailer-unknown");
+    assert_eq!(joined(&[&name]), BlobError::TrailerEndMissing { offset: TRAILER + 12 });
     assert_eq!(
         joined(&[&name, &end, &[0, 0]]),
-        BlobError::TrailerBytesAfterEnd {
-            offset: TRAILER + 20,
-            bytes: 2
-        }
+        BlobError::TrailerBytesAfterEnd { offset: TRAILER + 20, bytes: 2 }
     );
     assert_eq!(joined(&[&end, &end]).code(), "rvne/trailer-bytes-after-end");
     let long_end = record(0, b"data");
     assert_eq!(
         joined(&[&long_end]),
-        BlobError::TrailerPayloadLength {
-            tag: 0,
-            expected: 0,
-            got: 4
-        }
+        BlobError::TrailerPayloadLength { tag: 0, expected: 0, got: 4 }
     );
 }
 
 #[test]
 fn weights_that_end_off_a_multiple_of_4_are_padded_with_zeros() {
-    let odd = HeadShape {
-        input_dim: 1,
-        q_heads: 1,
-        kv_heads: 1,
-        head_dim: 1,
-        layers: 1,
-        classes: 3,
-    };
+    let odd =
+        HeadShape { input_dim: 1, q_heads: 1, kv_heads: 1, head_dim: 1, layers: 1, classes: 3 };
     let mut blob = WeightBlob::seeded(odd, 2, Dtype::F16).unwrap();
     blob.trailer.even_if_empty = true;
     let mut bytes = blob.encode().unwrap();
     bytes.truncate(bytes.len() - 4);
     bytes[39] = 1;
     bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
-    assert_eq!(
-        WeightBlob::parse(&bytes),
-        Err(BlobError::TrailerPadding { offset: 39 })
-    );
+    assert_eq!(WeightBlob::parse(&bytes), Err(BlobError::TrailerPadding { offset: 39 }));
 }
 
 #[test]
@@ -319,15 +192,9 @@ fn each_payload_must_have_the_length_its_shape_demands() {
     for (tag, expected) in expected {
         for got in [0, expected - 1, expected + 1] {
             let error = with_record(tag, &vec![0; got as usize]).unwrap_err();
-            assert_eq!(
-                error,
-                BlobError::TrailerPayloadLength { tag, expected, got }
-            );
+            assert_eq!(error, BlobError::TrailerPayloadLength { tag, expected, got });
         }
-        assert!(
-            with_record(tag, &vec![0; expected as usize]).is_ok(),
-            "{tag:#x}"
-        );
+        assert!(with_record(tag, &vec![0; expected as usize]).is_ok(), "{tag:#x}");
     }
     // Embedding of 3 features, feed-forward of 3 hidden.
     let sized = |len: usize| [&[3, 0, 0, 0], &vec![0; len][..]].concat();
@@ -340,27 +207,15 @@ fn each_payload_must_have_the_length_its_shape_demands() {
         );
         assert_eq!(
             with_record(tag, &[1, 0]),
-            Err(BlobError::TrailerPayloadLength {
-                tag,
-                expected: 4,
-                got: 2
-            })
+            Err(BlobError::TrailerPayloadLength { tag, expected: 4, got: 2 })
         );
         assert_eq!(
             with_record(tag, &[0, 0, 0, 0]),
-            Err(BlobError::TrailerValue {
-                tag,
-                at: 0,
-                value: 0
-            })
+            Err(BlobError::TrailerValue { tag, at: 0, value: 0 })
         );
         assert_eq!(
             with_record(tag, &[1, 0, 7, 0]),
-            Err(BlobError::TrailerValue {
-                tag,
-                at: 2,
-                value: 7
-            })
+            Err(BlobError::TrailerValue { tag, at: 2, value: 7 })
         );
     }
     assert!(with_record(0x86, &[0xFF; 65]).is_err());
@@ -380,27 +235,17 @@ fn undefined_codes_are_refused_where_they_stand() {
         let value = u16::from(value);
         assert_eq!(
             with_record(0x81, &payload),
-            Err(BlobError::TrailerValue {
-                tag: 0x81,
-                at,
-                value
-            })
+            Err(BlobError::TrailerValue { tag: 0x81, at, value })
         );
     }
     let rate = |rate: f32| [&sound[..12], &floats(&[rate])].concat();
     assert_eq!(
         with_record(0x81, &rate(f32::NAN)),
-        Err(BlobError::TrailerNotFinite {
-            tag: 0x81,
-            index: 0
-        })
+        Err(BlobError::TrailerNotFinite { tag: 0x81, index: 0 })
     );
     assert_eq!(
         with_record(0x81, &rate(-1.0)),
-        Err(BlobError::TrailerNegative {
-            tag: 0x81,
-            index: 0
-        })
+        Err(BlobError::TrailerNegative { tag: 0x81, index: 0 })
     );
 }
 
@@ -410,98 +255,43 @@ fn numbers_that_make_no_sense_are_refused_by_index() {
         let mut values = vec![0.0; count];
         values[count - 1] = f32::INFINITY;
         let error = with_record(tag, &floats(&values)).unwrap_err();
-        assert_eq!(
-            error,
-            BlobError::TrailerNotFinite {
-                tag,
-                index: count - 1
-            }
-        );
+        assert_eq!(error, BlobError::TrailerNotFinite { tag, index: count - 1 });
     }
     let error = with_record(0x87, &floats(&[0.0, -0.5])).unwrap_err();
-    assert_eq!(
-        error,
-        BlobError::TrailerNegative {
-            tag: 0x87,
-            index: 1
-        }
-    );
+    assert_eq!(error, BlobError::TrailerNegative { tag: 0x87, index: 1 });
     // Feed-forward, hidden 1: gains 2, w1 2, w2 2.
-    let payload = [
-        &[1, 0, 0, 0],
-        &floats(&[1.0, 1.0, 1.0, 1.0, 1.0, f32::NAN])[..],
-    ]
-    .concat();
+    let payload = [&[1, 0, 0, 0], &floats(&[1.0, 1.0, 1.0, 1.0, 1.0, f32::NAN])[..]].concat();
     let error = with_record(0x86, &payload).unwrap_err();
-    assert_eq!(
-        error,
-        BlobError::TrailerNotFinite {
-            tag: 0x86,
-            index: 5
-        }
-    );
+    assert_eq!(error, BlobError::TrailerNotFinite { tag: 0x86, index: 5 });
 }
 
 #[test]
 fn names_must_be_text_and_as_many_as_needed() {
-    assert_eq!(
-        with_record(1, b"ab\xFF"),
-        Err(BlobError::TrailerUtf8 { tag: 1, at: 2 })
-    );
-    assert_eq!(
-        with_record(4, b"\xC3"),
-        Err(BlobError::TrailerUtf8 { tag: 4, at: 0 })
-    );
-    assert_eq!(
-        with_record(2, b"\x01a\x02b\xFF"),
-        Err(BlobError::TrailerUtf8 { tag: 2, at: 4 })
-    );
+    assert_eq!(with_record(1, b"ab\xFF"), Err(BlobError::TrailerUtf8 { tag: 1, at: 2 }));
+    assert_eq!(with_record(4, b"\xC3"), Err(BlobError::TrailerUtf8 { tag: 4, at: 0 }));
+    assert_eq!(with_record(2, b"\x01a\x02b\xFF"), Err(BlobError::TrailerUtf8 { tag: 2, at: 4 }));
     assert_eq!(
         with_record(2, b"\x01a"),
-        Err(BlobError::TrailerCount {
-            tag: 2,
-            expected: 2,
-            got: 1
-        })
+        Err(BlobError::TrailerCount { tag: 2, expected: 2, got: 1 })
     );
     assert_eq!(
         with_record(3, b"\x00\x00\x00"),
-        Err(BlobError::TrailerCount {
-            tag: 3,
-            expected: 2,
-            got: 3
-        })
+        Err(BlobError::TrailerCount { tag: 3, expected: 2, got: 3 })
     );
     assert_eq!(
         with_record(2, b"\x01a\x05b"),
-        Err(BlobError::TrailerPayloadLength {
-            tag: 2,
-            expected: 8,
-            got: 4
-        })
+        Err(BlobError::TrailerPayloadLength { tag: 2, expected: 8, got: 4 })
     );
 }
 
 #[test]
 fn a_pipeline_must_be_valid_and_fit_the_head() {
     let mut blob = tiny();
-    let config = PipelineConfig {
-        useful: vec![1, 2],
-        ..PipelineConfig::default()
-    };
+    let config = PipelineConfig { useful: vec![1, 2], ..PipelineConfig::default() };
     blob.trailer.pipeline = Some(config.clone());
     assert!(blob.encode().is_ok());
-    blob.trailer.pipeline = Some(PipelineConfig {
-        useful: vec![1, 2, 3],
-        ..config.clone()
-    });
-    assert_eq!(
-        blob.encode(),
-        Err(BlobError::PipelineWidth {
-            expected: 2,
-            got: 3
-        })
-    );
+    blob.trailer.pipeline = Some(PipelineConfig { useful: vec![1, 2, 3], ..config.clone() });
+    assert_eq!(blob.encode(), Err(BlobError::PipelineWidth { expected: 2, got: 3 }));
     blob.trailer.pipeline = Some(PipelineConfig { bands: 3, ..config });
     assert_eq!(blob.encode().unwrap_err().code(), "rvne/pipeline");
 
@@ -518,20 +308,10 @@ fn a_pipeline_must_be_valid_and_fit_the_head() {
         let value = u16::from(value);
         assert_eq!(
             with_record(0x88, &payload),
-            Err(BlobError::TrailerValue {
-                tag: 0x88,
-                at,
-                value
-            })
+            Err(BlobError::TrailerValue { tag: 0x88, at, value })
         );
     }
-    let length = |expected, got| {
-        Err(BlobError::TrailerPayloadLength {
-            tag: 0x88,
-            expected,
-            got,
-        })
-    };
+    let length = |expected, got| Err(BlobError::TrailerPayloadLength { tag: 0x88, expected, got });
     assert_eq!(with_record(0x88, &sound[..23]), length(24, 23));
     assert_eq!(with_record(0x88, &sound[..19]), length(20, 19));
 }
@@ -545,51 +325,26 @@ fn encode_refuses_what_parse_would() {
     };
     assert_eq!(
         error(|b| b.weights.truncate(27)),
-        BlobError::WeightsLength {
-            expected: 112,
-            got: 108
-        }
+        BlobError::WeightsLength { expected: 112, got: 108 }
     );
-    assert_eq!(
-        error(|b| b.weights[3] = f32::NAN),
-        BlobError::NotFinite { index: 3 }
-    );
+    assert_eq!(error(|b| b.weights[3] = f32::NAN), BlobError::NotFinite { index: 3 });
     let overflow = error(|b| {
         b.dtype = Dtype::F16;
         b.weights[3] = 1e6;
     });
     assert_eq!(overflow, BlobError::NotFinite { index: 3 });
-    assert_eq!(
-        error(|b| b.shape.kv_heads = 0).code(),
-        "rvne/zero-dimension"
-    );
-    assert_eq!(
-        error(|b| b.trailer.bias = Some(vec![1.0])).code(),
-        "rvne/trailer-payload-length"
-    );
+    assert_eq!(error(|b| b.shape.kv_heads = 0).code(), "rvne/zero-dimension");
+    assert_eq!(error(|b| b.trailer.bias = Some(vec![1.0])).code(), "rvne/trailer-payload-length");
     let uneven = error(|b| {
-        b.trailer.normalisation = Some(Normalisation {
-            mean: vec![0.0; 1],
-            inv_std: vec![1.0; 3],
-        });
+        b.trailer.normalisation = Some(Normalisation { mean: vec![0.0; 1], inv_std: vec![1.0; 3] });
     });
     assert_eq!(uneven.code(), "rvne/trailer-payload-length");
     let long_name = error(|b| b.trailer.class_names = Some(vec!["a".into(), "b".repeat(256)]));
-    assert_eq!(
-        long_name,
-        BlobError::TrailerNameTooLong {
-            tag: 2,
-            index: 1,
-            bytes: 256
-        }
-    );
+    assert_eq!(long_name, BlobError::TrailerNameTooLong { tag: 2, index: 1, bytes: 256 });
     for tag in [0, 1, 0x81, 0xFF] {
         let mut blob = tiny();
         blob.trailer.unknown.push((tag, vec![]));
-        assert_eq!(
-            blob.encode(),
-            Err(BlobError::TrailerUnknown { tag, offset: 0 })
-        );
+        assert_eq!(blob.encode(), Err(BlobError::TrailerUnknown { tag, offset: 0 }));
     }
     let twice = error(|b| b.trailer.unknown = vec![(7, vec![]), (7, vec![])]);
     assert_eq!(twice.code(), "rvne/trailer-duplicate");
@@ -600,28 +355,15 @@ fn every_message_is_one_sentence_without_a_full_stop() {
     let errors = [
         BlobError::MagicBigEndian,
         BlobError::Magic { got: 1 },
-        BlobError::ZeroDimension {
-            dimension: Dimension::KvHeads,
-        },
-        BlobError::TrailerBounds {
-            tag: 1,
-            offset: 2,
-            len: 3,
-        },
+        BlobError::ZeroDimension { dimension: Dimension::KvHeads },
+        BlobError::TrailerBounds { tag: 1, offset: 2, len: 3 },
         BlobError::ZeroSeed,
     ];
     for error in errors {
         let message = error.to_string();
-        assert!(
-            !message.contains(['\n']) && !message.ends_with('.'),
-            "{message}"
-        );
+        assert!(!message.contains(['\n']) && !message.ends_with('.'), "{message}");
         assert!(error.code().starts_with("rvne/"));
     }
     assert!(BlobError::MagicBigEndian.to_string().contains("big-endian"));
-    assert!(
-        BlobError::Magic { got: 0x0403_4B50 }
-            .to_string()
-            .contains("50, 4B, 03, 04")
-    );
+    assert!(BlobError::Magic { got: 0x0403_4B50 }.to_string().contains("50, 4B, 03, 04"));
 }

@@ -15,15 +15,8 @@ fn selection_follows_the_decision_record() {
         (256, 4, 2, false, ForwardGqa),
     ] {
         let case = (window_len, q_heads, kv_heads, dense_in_checkpoint);
-        let path = |streaming| {
-            select_path(
-                window_len,
-                q_heads,
-                kv_heads,
-                dense_in_checkpoint,
-                streaming,
-            )
-        };
+        let path =
+            |streaming| select_path(window_len, q_heads, kv_heads, dense_in_checkpoint, streaming);
         assert_eq!(path(false), expected, "{case:?}");
         assert_eq!(path(true), DecodeStep, "{case:?}");
     }

@@ -40,12 +40,6 @@ fn wrong_sizes_are_refused() {
     let mut window = FrameWindow::new(2, 2).unwrap();
     window.push(&[1.0, 2.0]).unwrap();
     let refusal = window.push(&[1.0]).unwrap_err();
-    assert_eq!(
-        refusal,
-        WindowError::RowLength {
-            expected: 2,
-            got: 1
-        }
-    );
+    assert_eq!(refusal, WindowError::RowLength { expected: 2, got: 1 });
     assert_eq!(window.rows().count(), 1, "the window is unchanged");
 }

@@ -36,23 +36,10 @@ pub fn draw_axes<B: DrawingBackend>(
     let y = Axis::new(spec.y.0, spec.y.1, false)?;
     let mut pen = Pen::new(backend, look)?;
     let y_ticks = (!spec.y_ticks_at.is_empty()).then(|| {
-        let step = spec
-            .y_ticks_at
-            .windows(2)
-            .map(|w| (w[1] - w[0]).abs())
-            .fold(f64::INFINITY, f64::min);
-        let step = if step.is_finite() && step > 0.0 {
-            step
-        } else {
-            1.0
-        };
-        spec.y_ticks_at
-            .iter()
-            .map(|at| Tick {
-                at: *at,
-                label: ticks::number(*at, step),
-            })
-            .collect()
+        let step =
+            spec.y_ticks_at.windows(2).map(|w| (w[1] - w[0]).abs()).fold(f64::INFINITY, f64::min);
+        let step = if step.is_finite() && step > 0.0 { step } else { 1.0 };
+        spec.y_ticks_at.iter().map(|at| Tick { at: *at, label: ticks::number(*at, step) }).collect()
     });
     let labels = FrameLabels {
         x_label: &spec.x_label,

@@ -39,34 +39,20 @@ pub fn draw_bars<B: DrawingBackend>(
 ) -> Result<PlotArea, FigureError> {
     let count = spec.values.len();
     if !spec.edges.is_empty() && spec.edges.len() != count + 1 {
-        return Err(FigureError::Lengths {
-            x: spec.edges.len(),
-            y: count,
-        });
+        return Err(FigureError::Lengths { x: spec.edges.len(), y: count });
     }
     if !spec.labels.is_empty() && spec.labels.len() != count {
-        return Err(FigureError::Lengths {
-            x: spec.labels.len(),
-            y: count,
-        });
+        return Err(FigureError::Lengths { x: spec.labels.len(), y: count });
     }
     let edge = |i: usize| spec.edges.get(i).copied().unwrap_or(i as f64);
     let x = Axis::new(edge(0), edge(count).max(edge(0) + f64::MIN_POSITIVE), false)
         .or_else(|_| Axis::new(0.0, 1.0, false))?;
-    let heights: Vec<Option<f64>> = spec
-        .values
-        .iter()
-        .map(|value| height(*value, spec.y_log))
-        .collect();
+    let heights: Vec<Option<f64>> =
+        spec.values.iter().map(|value| height(*value, spec.y_log)).collect();
     let y = vertical_axis(&heights, spec.y_log)?;
     let x_ticks = (!spec.labels.is_empty()).then(|| {
         let names = spec.labels.iter().enumerate();
-        names
-            .map(|(i, label)| Tick {
-                at: i as f64 + 0.5,
-                label: label.clone(),
-            })
-            .collect()
+        names.map(|(i, label)| Tick { at: i as f64 + 0.5, label: label.clone() }).collect()
     });
     let mut pen = Pen::new(backend, look)?;
     let labels = FrameLabels {
@@ -84,16 +70,8 @@ pub fn draw_bars<B: DrawingBackend>(
         let width = edge(i + 1) - edge(i);
         let left = frame.x_px(edge(i) + width * gap).round() as i32;
         let right = (frame.x_px(edge(i + 1) - width * gap).round() as i32).max(left + 1);
-        let (from, to) = (
-            frame.y_px(top).round() as i32,
-            frame.y_px(base).round() as i32,
-        );
-        pen.fill(
-            (left, from.min(to)),
-            (right, from.max(to)),
-            spec.colour,
-            1.0,
-        )?;
+        let (from, to) = (frame.y_px(top).round() as i32, frame.y_px(base).round() as i32);
+        pen.fill((left, from.min(to)), (right, from.max(to)), spec.colour, 1.0)?;
     }
     let area = frame.area(pen.look.ratio);
     pen.finish(area)
@@ -112,10 +90,8 @@ fn height(value: f32, logarithmic: bool) -> Option<f64> {
 /// shortest.
 fn vertical_axis(heights: &[Option<f64>], logarithmic: bool) -> Result<Axis, FigureError> {
     let known = || heights.iter().flatten().copied();
-    let (low, high) = (
-        known().fold(f64::INFINITY, f64::min),
-        known().fold(f64::NEG_INFINITY, f64::max),
-    );
+    let (low, high) =
+        (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
     if low > high {
         return Axis::new(0.0, 1.0, logarithmic);
     }

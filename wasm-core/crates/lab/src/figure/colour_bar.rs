@@ -38,22 +38,14 @@ pub fn draw_colour_bar<B: DrawingBackend>(
     let (left, right) = (pen.px(12.0), width - pen.px(12.0));
     let (top, bottom) = (pen.px(18.0), height - pen.px(20.0));
     if right - left < pen.px(8.0) || bottom - top < 1 {
-        return Err(FigureError::TooSmall {
-            width: width as u32,
-            height: height as u32,
-        });
+        return Err(FigureError::TooSmall { width: width as u32, height: height as u32 });
     }
     let (columns, rows) = ((right - left) as usize, (bottom - top) as usize);
     let table = spec.map.table(pen.look.dark);
-    let line: Vec<u8> = (0..columns)
-        .flat_map(|i| table[i * 255 / columns.max(2).saturating_sub(1)])
-        .collect();
+    let line: Vec<u8> =
+        (0..columns).flat_map(|i| table[i * 255 / columns.max(2).saturating_sub(1)]).collect();
     pen.backend
-        .blit_bitmap(
-            (left, top),
-            (columns as u32, rows as u32),
-            &line.repeat(rows),
-        )
+        .blit_bitmap((left, top), (columns as u32, rows as u32), &line.repeat(rows))
         .map_err(|_| FigureError::Backend)?;
     for tick in axis.ticks((columns as f64 / (56.0 * pen.look.ratio)).max(2.0) as usize) {
         let at =
@@ -69,13 +61,7 @@ pub fn draw_colour_bar<B: DrawingBackend>(
             (HPos::Center, VPos::Top),
         )?;
     }
-    pen.text(
-        &spec.label,
-        (left, pen.px(3.0)),
-        Font::Text,
-        SECONDARY,
-        (HPos::Left, VPos::Top),
-    )?;
+    pen.text(&spec.label, (left, pen.px(3.0)), Font::Text, SECONDARY, (HPos::Left, VPos::Top))?;
     let ratio = pen.look.ratio;
     pen.finish(PlotArea {
         left: f64::from(left) / ratio,

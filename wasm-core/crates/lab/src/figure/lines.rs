@@ -71,10 +71,7 @@ pub fn draw_lines<B: DrawingBackend>(
     for series in &spec.series {
         let upper = series.y_max.as_ref().map_or(series.y.len(), Vec::len);
         if series.x.len() != series.y.len() || upper != series.y.len() {
-            return Err(FigureError::Lengths {
-                x: series.x.len(),
-                y: series.y.len().min(upper),
-            });
+            return Err(FigureError::Lengths { x: series.x.len(), y: series.y.len().min(upper) });
         }
     }
     let x = Axis::new(spec.x.0, spec.x.1, false)?;
@@ -93,22 +90,13 @@ pub fn draw_lines<B: DrawingBackend>(
     }
     draw_names(&mut pen, &frame, &spec.series)?;
     for marker in &spec.markers {
-        let at = (
-            frame.x_px(marker.x),
-            frame.y_px(shown(marker.y, y.logarithmic)),
-        );
+        let at = (frame.x_px(marker.x), frame.y_px(shown(marker.y, y.logarithmic)));
         let inside = Clip::of(&frame).contains(at);
         if inside {
             let at = round(at);
             pen.dot(at, 4.0, marker.colour)?;
             let beside = (at.0 + pen.px(7.0), at.1);
-            pen.text(
-                &marker.label,
-                beside,
-                Font::Text,
-                marker.colour,
-                (HPos::Left, VPos::Center),
-            )?;
+            pen.text(&marker.label, beside, Font::Text, marker.colour, (HPos::Left, VPos::Center))?;
         }
     }
     let area = frame.area(pen.look.ratio);
@@ -129,16 +117,8 @@ fn shown(value: f64, logarithmic: bool) -> f64 {
 fn vertical_axis(spec: &LineSpec) -> Result<Axis, FigureError> {
     let visible = |series: &Series| {
         let (start, end) = spec.x;
-        let from = series
-            .x
-            .iter()
-            .position(|x| *x >= start)
-            .unwrap_or(series.x.len());
-        let to = series
-            .x
-            .iter()
-            .rposition(|x| *x <= end)
-            .map_or(from, |last| (last + 1).max(from));
+        let from = series.x.iter().position(|x| *x >= start).unwrap_or(series.x.len());
+        let to = series.x.iter().rposition(|x| *x <= end).map_or(from, |last| (last + 1).max(from));
         from..to
     };
     let values = spec.series.iter().flat_map(|series| {
@@ -147,10 +127,7 @@ fn vertical_axis(spec: &LineSpec) -> Result<Axis, FigureError> {
         let upper = upper.get(range.clone()).unwrap_or(&[]);
         series.y[range].iter().chain(upper)
     });
-    let found = Axis::around(
-        values.map(|value| shown(f64::from(*value), spec.y_log)),
-        spec.y_log,
-    )?;
+    let found = Axis::around(values.map(|value| shown(f64::from(*value), spec.y_log)), spec.y_log)?;
     let end =
         |given: Option<f64>, found: f64| given.map_or(found, |value| shown(value, spec.y_log));
     let (min, max) = (end(spec.y_min, found.min), end(spec.y_max, found.max));
@@ -264,12 +241,7 @@ pub struct Clip {
 impl Clip {
     fn of(frame: &Frame) -> Self {
         let edges = [frame.left, frame.top, frame.right, frame.bottom].map(f64::from);
-        Self {
-            left: edges[0],
-            top: edges[1],
-            right: edges[2],
-            bottom: edges[3],
-        }
+        Self { left: edges[0], top: edges[1], right: edges[2], bottom: edges[3] }
     }
 
     /// Whether a point lies inside or on an edge.

@@ -76,12 +76,8 @@ pub enum FigureError {
 
 impl FigureError {
     /// Every code that [`FigureError::code`] returns.
-    pub const ALL_CODES: &[&str] = &[
-        "figure/too-small",
-        "figure/lengths",
-        "figure/range",
-        "figure/backend",
-    ];
+    pub const ALL_CODES: &[&str] =
+        &["figure/too-small", "figure/lengths", "figure/range", "figure/backend"];
 
     /// Returns the stable code that the page and the docs match on.
     pub const fn code(&self) -> &'static str {
@@ -97,10 +93,9 @@ impl FigureError {
 impl fmt::Display for FigureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooSmall { width, height } => write!(
-                f,
-                "a canvas of {width} x {height} pixels has no room for a plot"
-            ),
+            Self::TooSmall { width, height } => {
+                write!(f, "a canvas of {width} x {height} pixels has no room for a plot")
+            }
             Self::Lengths { x, y } => write!(f, "a series has {x} positions and {y} values"),
             Self::Range => f.write_str("the range of an axis is empty or not finite"),
             Self::Backend => f.write_str("the canvas refused to draw"),
@@ -139,18 +134,9 @@ struct Pen<B: DrawingBackend> {
 impl<B: DrawingBackend> Pen<B> {
     /// Clears the canvas to the panel's colour.
     fn new(backend: B, look: Look) -> Result<Self, FigureError> {
-        let ratio = if look.ratio.is_finite() {
-            look.ratio.clamp(0.25, 8.0)
-        } else {
-            1.0
-        };
-        let mut pen = Self {
-            backend,
-            look: Look { ratio, ..look },
-        };
-        pen.backend
-            .ensure_prepared()
-            .map_err(|_| FigureError::Backend)?;
+        let ratio = if look.ratio.is_finite() { look.ratio.clamp(0.25, 8.0) } else { 1.0 };
+        let mut pen = Self { backend, look: Look { ratio, ..look } };
+        pen.backend.ensure_prepared().map_err(|_| FigureError::Backend)?;
         let (width, height) = pen.size();
         pen.fill((0, 0), (width, height), PANEL, 1.0)?;
         Ok(pen)
@@ -163,10 +149,7 @@ impl<B: DrawingBackend> Pen<B> {
 
     fn size(&self) -> (i32, i32) {
         let (width, height) = self.backend.get_size();
-        (
-            i32::try_from(width).unwrap_or(i32::MAX),
-            i32::try_from(height).unwrap_or(i32::MAX),
-        )
+        (i32::try_from(width).unwrap_or(i32::MAX), i32::try_from(height).unwrap_or(i32::MAX))
     }
 
     /// CSS pixels to device pixels.
@@ -187,9 +170,7 @@ impl<B: DrawingBackend> Pen<B> {
         alpha: f64,
     ) -> Result<(), FigureError> {
         let style = colour.with_alpha(self.look.dark, alpha).filled();
-        self.backend
-            .draw_rect(from, to, &style, true)
-            .map_err(|_| FigureError::Backend)
+        self.backend.draw_rect(from, to, &style, true).map_err(|_| FigureError::Backend)
     }
 
     fn line(
@@ -200,9 +181,7 @@ impl<B: DrawingBackend> Pen<B> {
         css_width: f64,
     ) -> Result<(), FigureError> {
         let style = self.stroke(colour, css_width);
-        self.backend
-            .draw_line(from, to, &style)
-            .map_err(|_| FigureError::Backend)
+        self.backend.draw_line(from, to, &style).map_err(|_| FigureError::Backend)
     }
 
     fn path(
@@ -212,9 +191,7 @@ impl<B: DrawingBackend> Pen<B> {
         css_width: f64,
     ) -> Result<(), FigureError> {
         let style = self.stroke(colour, css_width);
-        self.backend
-            .draw_path(points, &style)
-            .map_err(|_| FigureError::Backend)
+        self.backend.draw_path(points, &style).map_err(|_| FigureError::Backend)
     }
 
     fn polygon(
@@ -224,25 +201,17 @@ impl<B: DrawingBackend> Pen<B> {
         alpha: f64,
     ) -> Result<(), FigureError> {
         let style = colour.with_alpha(self.look.dark, alpha).filled();
-        self.backend
-            .fill_polygon(points, &style)
-            .map_err(|_| FigureError::Backend)
+        self.backend.fill_polygon(points, &style).map_err(|_| FigureError::Backend)
     }
 
     fn dot(&mut self, at: (i32, i32), css_radius: f64, colour: Token) -> Result<(), FigureError> {
         let style = colour.with_alpha(self.look.dark, 1.0).filled();
         let radius = (css_radius * self.look.ratio).round().max(1.0) as u32;
-        self.backend
-            .draw_circle(at, radius, &style, true)
-            .map_err(|_| FigureError::Backend)
+        self.backend.draw_circle(at, radius, &style, true).map_err(|_| FigureError::Backend)
     }
 
     fn text_style(&self, font: Font, colour: Token, anchor: (HPos, VPos)) -> TextStyle<'static> {
-        let family = if font == Font::Number {
-            NUMBER_FONT
-        } else {
-            TEXT_FONT
-        };
+        let family = if font == Font::Number { NUMBER_FONT } else { TEXT_FONT };
         TextStyle {
             font: FontDesc::new(family, FONT_PX * self.look.ratio, FontStyle::Normal),
             color: colour.with_alpha(self.look.dark, 1.0).to_backend_color(),
@@ -259,16 +228,12 @@ impl<B: DrawingBackend> Pen<B> {
         anchor: (HPos, VPos),
     ) -> Result<(), FigureError> {
         let style = self.text_style(font, colour, anchor);
-        self.backend
-            .draw_text(text, &style, at)
-            .map_err(|_| FigureError::Backend)
+        self.backend.draw_text(text, &style, at).map_err(|_| FigureError::Backend)
     }
 
     fn text_width(&self, text: &str, font: Font) -> i32 {
         let style = self.text_style(font, SECONDARY, (HPos::Left, VPos::Top));
-        self.backend
-            .estimate_text_size(text, &style)
-            .map_or(0, |(width, _)| width as i32)
+        self.backend.estimate_text_size(text, &style).map_or(0, |(width, _)| width as i32)
     }
 }
 
@@ -283,11 +248,7 @@ struct Axis {
 impl Axis {
     fn new(min: f64, max: f64, logarithmic: bool) -> Result<Self, FigureError> {
         if min.is_finite() && max.is_finite() && max > min {
-            Ok(Self {
-                min,
-                max,
-                logarithmic,
-            })
+            Ok(Self { min, max, logarithmic })
         } else {
             Err(FigureError::Range)
         }
@@ -303,11 +264,7 @@ impl Axis {
         if min > max {
             return Self::new(0.0, 1.0, logarithmic);
         }
-        let pad = if max > min {
-            (max - min) * 0.05
-        } else {
-            (min.abs() * 0.05).max(0.5)
-        };
+        let pad = if max > min { (max - min) * 0.05 } else { (min.abs() * 0.05).max(0.5) };
         Self::new(min - pad, max + pad, logarithmic)
     }
 
@@ -377,28 +334,14 @@ fn draw_frame<B: DrawingBackend>(
     let y_ticks = labels.y_ticks.unwrap_or_else(|| {
         y.ticks((f64::from(bottom - top) / (28.0 * pen.look.ratio)).max(2.0) as usize)
     });
-    let widest = y_ticks
-        .iter()
-        .map(|tick| pen.text_width(&tick.label, Font::Number))
-        .max()
-        .unwrap_or(0);
+    let widest =
+        y_ticks.iter().map(|tick| pen.text_width(&tick.label, Font::Number)).max().unwrap_or(0);
     let left = pen.px(LEFT).max(widest + pen.px(10.0));
     let right = width - pen.px(RIGHT);
     if right - left < pen.px(8.0) || bottom - top < pen.px(8.0) {
-        return Err(FigureError::TooSmall {
-            width: width as u32,
-            height: height as u32,
-        });
+        return Err(FigureError::TooSmall { width: width as u32, height: height as u32 });
     }
-    let frame = Frame {
-        left,
-        top,
-        right,
-        bottom,
-        x,
-        y,
-        y_reversed,
-    };
+    let frame = Frame { left, top, right, bottom, x, y, y_reversed };
     let x_ticks = labels.x_ticks.unwrap_or_else(|| {
         x.ticks((f64::from(right - left) / (56.0 * pen.look.ratio)).max(2.0) as usize)
     });
@@ -448,12 +391,6 @@ fn draw_frame<B: DrawingBackend>(
         (HPos::Left, VPos::Top),
     )?;
     let below = (right, height - pen.px(3.0));
-    pen.text(
-        labels.x_label,
-        below,
-        Font::Text,
-        SECONDARY,
-        (HPos::Right, VPos::Bottom),
-    )?;
+    pen.text(labels.x_label, below, Font::Text, SECONDARY, (HPos::Right, VPos::Bottom))?;
     Ok(frame)
 }

@@ -17,11 +17,7 @@ pub struct Token {
 
 impl Token {
     const fn new(name: &'static str, light: u32, dark: u32) -> Self {
-        Self {
-            name,
-            light: split(light),
-            dark: split(dark),
-        }
+        Self { name, light: split(light), dark: split(dark) }
     }
 
     /// The colour for one theme.

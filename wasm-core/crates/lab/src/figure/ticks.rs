@@ -31,10 +31,7 @@ pub fn linear(min: f64, max: f64, most: usize) -> Vec<Tick> {
     let count = (last - first) as i64;
     (0..=count)
         .map(|i| (first + i as f64) * step)
-        .map(|at| Tick {
-            at,
-            label: number(at, step),
-        })
+        .map(|at| Tick { at, label: number(at, step) })
         .collect()
 }
 
@@ -47,43 +44,25 @@ pub fn logarithmic(min: f64, max: f64, most: usize) -> Vec<Tick> {
     let (first, last) = ((min - 1e-9).ceil() as i32, (max + 1e-9).floor() as i32);
     if last > first {
         let stride = ((last - first) as usize / most.max(1) + 1) as i32;
-        return (first..=last)
-            .filter(|power| power % stride == 0)
-            .map(power_of_ten)
-            .collect();
+        return (first..=last).filter(|power| power % stride == 0).map(power_of_ten).collect();
     }
     (first - 1..=last)
         .flat_map(|power| [1.0f64, 2.0, 5.0].map(|factor| (power, factor)))
-        .map(|(power, factor)| {
-            (
-                f64::from(power) + factor.log10(),
-                factor * 10f64.powi(power),
-            )
-        })
+        .map(|(power, factor)| (f64::from(power) + factor.log10(), factor * 10f64.powi(power)))
         .filter(|(at, _)| (min - 1e-9..=max + 1e-9).contains(at))
-        .map(|(at, value)| Tick {
-            at,
-            label: number(value, value),
-        })
+        .map(|(at, value)| Tick { at, label: number(value, value) })
         .collect()
 }
 
 fn power_of_ten(power: i32) -> Tick {
     let value = 10f64.powi(power);
-    Tick {
-        at: f64::from(power),
-        label: number(value, value),
-    }
+    Tick { at: f64::from(power), label: number(value, value) }
 }
 
 /// Writes a number with the decimals that `step` needs; very large and very small steps in
 /// scientific form. The minus sign is the typographic one.
 pub fn number(value: f64, step: f64) -> String {
-    let value = if value.abs() < step.abs() * 1e-6 {
-        0.0
-    } else {
-        value
-    };
+    let value = if value.abs() < step.abs() * 1e-6 { 0.0 } else { value };
     let magnitude = (step.abs().max(f64::MIN_POSITIVE).log10() + 1e-9).floor() as i32;
     let text = if value == 0.0 && magnitude < -4 {
         "0".to_string()
@@ -108,31 +87,17 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers() {
-        assert_eq!(
-            labels(linear(0.0, 1.0, 5)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
-        assert_eq!(
-            labels(linear(-28.0, 28.0, 6)),
-            ["−20", "−10", "0", "10", "20"]
-        );
+        assert_eq!(labels(linear(0.0, 1.0, 5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(linear(-28.0, 28.0, 6)), ["−20", "−10", "0", "10", "20"]);
         assert_eq!(labels(linear(0.0, 0.0023, 3)), ["0.000", "0.001", "0.002"]);
         assert_eq!(labels(linear(0.0, 2e-6, 2)), ["0", "1e−6", "2e−6"]);
-        assert_eq!(
-            labels(logarithmic(-3.0, 0.0, 5)),
-            ["0.001", "0.01", "0.1", "1"]
-        );
+        assert_eq!(labels(logarithmic(-3.0, 0.0, 5)), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(labels(logarithmic(0.2, 0.8, 5)), ["2", "5"]);
     }
 
     #[test]
     fn impossible_ranges_have_no_ticks() {
-        for (min, max) in [
-            (1.0, 1.0),
-            (2.0, 1.0),
-            (f64::NAN, 1.0),
-            (0.0, f64::INFINITY),
-        ] {
+        for (min, max) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
             assert!(linear(min, max, 5).is_empty() && logarithmic(min, max, 5).is_empty());
         }
     }

@@ -56,10 +56,7 @@ pub(super) fn hand_over(packet: &Packet, time: FrameTime, position: Position, si
                 let meta = FrameMeta {
                     time,
                     sender: Sender::Node(state.node),
-                    layout: Layout {
-                        rule: SubcarrierRule::Features,
-                        ..Layout::default()
-                    },
+                    layout: Layout { rule: SubcarrierRule::Features, ..Layout::default() },
                     ..FrameMeta::default()
                 };
                 sink.frame(meta, CsiValues::FeatureState(&state.values), position);
@@ -70,9 +67,7 @@ pub(super) fn hand_over(packet: &Packet, time: FrameTime, position: Position, si
 
 /// Hands over raw CSI: a frame, and a further chain for each antenna after the first.
 fn raw_frames(raw: &RawCsi, time: FrameTime, position: Position, sink: &mut Sink) {
-    let antennas = raw
-        .values
-        .chunks_exact((2 * raw.pairs_per_antenna()).max(1));
+    let antennas = raw.values.chunks_exact((2 * raw.pairs_per_antenna()).max(1));
     for (antenna, values) in (0..raw.antennas).zip(antennas) {
         let meta = FrameMeta {
             time,
@@ -132,14 +127,10 @@ impl DumpReader {
     fn drain(&mut self, sink: &mut Sink) {
         while let Some(event) = self.packets.next_event() {
             match event {
-                StreamEvent::Packet {
-                    position, packet, ..
-                } => {
+                StreamEvent::Packet { position, packet, .. } => {
                     self.packet(packet, Position::Byte(position), sink);
                 }
-                StreamEvent::Skipped {
-                    position, reason, ..
-                } => {
+                StreamEvent::Skipped { position, reason, .. } => {
                     sink.skip(skip_reason(reason), Position::Byte(position));
                 }
             }

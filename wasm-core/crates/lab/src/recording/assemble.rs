@@ -36,11 +36,7 @@ const ARRIVALS_A_PIECE: usize = 1 << 18;
 
 impl Family {
     pub(super) fn arrive(&mut self, part: usize) {
-        if self
-            .arrivals
-            .last()
-            .is_none_or(|piece| piece.len() == ARRIVALS_A_PIECE)
-        {
+        if self.arrivals.last().is_none_or(|piece| piece.len() == ARRIVALS_A_PIECE) {
             self.arrivals.push(Vec::new());
         }
         if let Some(piece) = self.arrivals.last_mut() {
@@ -58,10 +54,8 @@ pub(super) fn assemble(
     families: HashMap<Who, Family>,
     label_names: &Arc<Vec<String>>,
 ) -> Vec<Stream> {
-    let parts: Vec<(PartKey, Arc<Part>)> = parts
-        .into_iter()
-        .map(|(key, part)| (key, Arc::new(part)))
-        .collect();
+    let parts: Vec<(PartKey, Arc<Part>)> =
+        parts.into_iter().map(|(key, part)| (key, Arc::new(part))).collect();
     let mut families: Vec<_> = families.into_iter().collect();
     families.sort_unstable_by_key(|(who, _)| *who);
     let mut streams = Vec::new();
@@ -70,10 +64,7 @@ pub(super) fn assemble(
         let mut makers: Vec<StreamMaker> = Vec::new();
         for (number, (key, part)) in parts.iter().enumerate().filter(|(_, (key, _))| mine(key)) {
             let kind = key.value_type.kind();
-            match makers
-                .iter_mut()
-                .find(|m| m.key == key.layout && m.kind == kind)
-            {
+            match makers.iter_mut().find(|m| m.key == key.layout && m.kind == kind) {
                 Some(maker) => maker.parts.push((number, part.clone())),
                 None => makers.push(StreamMaker {
                     key: key.layout,
@@ -82,19 +73,13 @@ pub(super) fn assemble(
                 }),
             }
         }
-        let made: Vec<Stream> = makers
-            .iter()
-            .map(|m| m.stream(who, family, label_names))
-            .collect();
+        let made: Vec<Stream> = makers.iter().map(|m| m.stream(who, family, label_names)).collect();
         streams.extend(combine(&makers, &made, who, family, label_names));
         streams.extend(made);
     }
     // CSI before features, most frames first; a combined stream before an equal one.
     streams.sort_by_key(|s: &Stream| {
-        (
-            s.kind == StreamKind::FeatureState,
-            core::cmp::Reverse((s.len(), s.combined)),
-        )
+        (s.kind == StreamKind::FeatureState, core::cmp::Reverse((s.len(), s.combined)))
     });
     rename_twins(&mut streams);
     streams
@@ -112,10 +97,7 @@ impl StreamMaker {
         let mut sum = Evidence::default();
         for (_, part) in &self.parts {
             sum.alive.resize(part.evidence.alive.len(), 0);
-            sum.alive
-                .iter_mut()
-                .zip(&part.evidence.alive)
-                .for_each(|(a, b)| *a += b);
+            sum.alive.iter_mut().zip(&part.evidence.alive).for_each(|(a, b)| *a += b);
             sum.frames += part.evidence.frames;
             sum.garbage |= part.evidence.garbage;
         }
@@ -130,16 +112,7 @@ impl StreamMaker {
             StreamKind::FeatureState => "feature state".to_owned(),
         };
         let values = self.parts.first().map_or(0, |(_, part)| part.width);
-        view(
-            &self.parts,
-            who,
-            &what,
-            self.kind,
-            map,
-            values,
-            family,
-            labels,
-        )
+        view(&self.parts, who, &what, self.kind, map, values, family, labels)
     }
 }
 
@@ -163,36 +136,18 @@ fn combine(
         if taken[first] || !alike(first) {
             continue;
         }
-        let group: Vec<usize> = (first..makers.len())
-            .filter(|&m| !taken[m] && alike(m))
-            .collect();
+        let group: Vec<usize> = (first..makers.len()).filter(|&m| !taken[m] && alike(m)).collect();
         group.iter().for_each(|&m| taken[m] = true);
         if group.len() < 2 {
             continue;
         }
-        let parts: Vec<_> = group
-            .iter()
-            .flat_map(|&m| makers[m].parts.iter().cloned())
-            .collect();
+        let parts: Vec<_> = group.iter().flat_map(|&m| makers[m].parts.iter().cloned()).collect();
         // The map of the layout with most frames, garbage if any frame has some.
-        let widest = group
-            .iter()
-            .copied()
-            .max_by_key(|&m| made[m].len())
-            .unwrap_or(first);
+        let widest = group.iter().copied().max_by_key(|&m| made[m].len()).unwrap_or(first);
         let garbage = group.iter().any(|&m| makers[m].evidence().garbage);
         let map = made[widest].map.first_64(garbage);
         let what = "64 subcarriers (LLTF of every frame)";
-        let mut stream = view(
-            &parts,
-            who,
-            what,
-            StreamKind::Iq,
-            map,
-            LLTF_VALUES,
-            family,
-            labels,
-        );
+        let mut stream = view(&parts, who, what, StreamKind::Iq, map, LLTF_VALUES, family, labels);
         stream.combined = true;
         streams.push(stream);
     }
@@ -226,13 +181,8 @@ fn view(
         order
     });
     let sender = who.0.to_string();
-    let chain = who
-        .1
-        .map_or_else(String::new, |c| format!("rx {} tx {}", c.rx, c.tx));
-    let name: Vec<&str> = [&*sender, &*chain, what]
-        .into_iter()
-        .filter(|s| !s.is_empty())
-        .collect();
+    let chain = who.1.map_or_else(String::new, |c| format!("rx {} tx {}", c.rx, c.tx));
+    let name: Vec<&str> = [&*sender, &*chain, what].into_iter().filter(|s| !s.is_empty()).collect();
     let mut stream = Stream {
         name: name.join(", "),
         kind,
@@ -246,11 +196,7 @@ fn view(
         order,
         label_names: label_names.clone(),
     };
-    stream.start_micros = if family.clocked {
-        stream.time_micros(0)
-    } else {
-        0
-    };
+    stream.start_micros = if family.clocked { stream.time_micros(0) } else { 0 };
     stream
 }
 

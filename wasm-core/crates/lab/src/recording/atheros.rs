@@ -162,10 +162,7 @@ fn sight(bytes: &[u8], order: ByteOrder) -> Sight {
         let channel = order.u16(header, 10)?;
         let spare = record.checked_sub(HEADER_BYTES + csi + payload)?;
         let sound = spare <= SPARE_BYTES && (2000..=7200).contains(&channel);
-        sound.then_some(Sight::Record {
-            bytes: 2 + record,
-            has_csi: csi > 0,
-        })
+        sound.then_some(Sight::Record { bytes: 2 + record, has_csi: csi > 0 })
     };
     lengths().unwrap_or(Sight::Noise)
 }
@@ -183,17 +180,15 @@ pub(super) struct AtherosReader {
 
 /// Whether `head` starts a log: two sound records in a row, or one that fills it to the end.
 pub(super) fn recognises(head: &[u8]) -> bool {
-    [ByteOrder::Little, ByteOrder::Big]
-        .into_iter()
-        .any(|order| match sight(head, order) {
-            Sight::Record { bytes, .. } => match head.get(bytes..) {
-                Some(next) if next.len() > HEADER_BYTES => {
-                    matches!(sight(next, order), Sight::Record { .. })
-                }
-                next => next.is_some(),
-            },
-            _ => false,
-        })
+    [ByteOrder::Little, ByteOrder::Big].into_iter().any(|order| match sight(head, order) {
+        Sight::Record { bytes, .. } => match head.get(bytes..) {
+            Some(next) if next.len() > HEADER_BYTES => {
+                matches!(sight(next, order), Sight::Record { .. })
+            }
+            next => next.is_some(),
+        },
+        _ => false,
+    })
 }
 
 impl AtherosReader {
@@ -229,11 +224,7 @@ impl AtherosReader {
 
     /// Hands over one record: a frame for each antenna pair.
     fn frames(&mut self, record: &CsiRecord<'_>, position: Position, sink: &mut Sink) {
-        let indices: &'static [i16] = if record.tones == 56 {
-            &TONES_20
-        } else {
-            &TONES_40
-        };
+        let indices: &'static [i16] = if record.tones == 56 { &TONES_20 } else { &TONES_40 };
         let layout = Layout {
             rule: SubcarrierRule::Listed(indices),
             bandwidth_mhz: Some(record.bandwidth_mhz),

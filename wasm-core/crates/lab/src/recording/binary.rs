@@ -32,19 +32,13 @@ pub(super) fn with_magic(head: &[u8]) -> Option<Result<Found, Refusal>> {
 pub(super) fn without_magic(head: &[u8]) -> Option<Found> {
     if atheros::recognises(head) {
         let reason = "it begins with a chain of Atheros records whose lengths agree";
-        return Some(Found::new(
-            Format::Atheros,
-            reason,
-            atheros::AtherosReader::default(),
-        ));
+        return Some(Found::new(Format::Atheros, reason, atheros::AtherosReader::default()));
     }
     let mut packets = StreamDecoder::new();
     packets.push(head);
     let mut events = core::iter::from_fn(|| packets.next_event());
-    events
-        .any(|event| matches!(event, StreamEvent::Packet { .. }))
-        .then(|| {
-            let reason = "RuView packets follow after bytes that belong to none";
-            Found::new(Format::Adr018, reason, adr018::DumpReader::default())
-        })
+    events.any(|event| matches!(event, StreamEvent::Packet { .. })).then(|| {
+        let reason = "RuView packets follow after bytes that belong to none";
+        Found::new(Format::Adr018, reason, adr018::DumpReader::default())
+    })
 }

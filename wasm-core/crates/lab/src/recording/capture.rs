@@ -27,15 +27,9 @@ const RESYNC_SECONDS: u32 = 3600;
 #[derive(Clone, Debug)]
 pub(super) enum Capture {
     /// Classic pcap: one file header, then records.
-    Classic {
-        header: PcapHeader,
-        last_seconds: u32,
-    },
+    Classic { header: PcapHeader, last_seconds: u32 },
     /// pcapng: blocks, of which section headers and interface descriptions are kept.
-    Blocks {
-        big_endian: bool,
-        interfaces: Vec<Interface>,
-    },
+    Blocks { big_endian: bool, interfaces: Vec<Interface> },
 }
 
 /// One pcapng interface.
@@ -51,12 +45,7 @@ pub(super) struct Interface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     /// A captured frame; `micros` since 1970, `None` where the capture has no clock.
-    Frame {
-        bytes: usize,
-        micros: Option<i64>,
-        link: i32,
-        frame: &'a [u8],
-    },
+    Frame { bytes: usize, micros: Option<i64>, link: i32, frame: &'a [u8] },
     /// A header or description block.
     Other { bytes: usize },
     /// The record is not at hand in full.
@@ -67,13 +56,7 @@ pub(super) enum Record<'a> {
 
 /// Whether `start` begins a packet capture of either kind; needs 4 bytes.
 pub(super) fn recognises(start: &[u8]) -> bool {
-    let known = [
-        0xa1b2_c3d4,
-        0xa1b2_3c4d,
-        0xd4c3_b2a1,
-        0x4d3c_b2a1,
-        0x0a0d_0d0a,
-    ];
+    let known = [0xa1b2_c3d4, 0xa1b2_3c4d, 0xd4c3_b2a1, 0x4d3c_b2a1, 0x0a0d_0d0a];
     u32_le(start, 0).is_some_and(|magic| known.contains(&magic))
 }
 
@@ -86,20 +69,8 @@ impl Capture {
             return None;
         }
         match parse_pcap_header(bytes) {
-            Ok((_, header)) => Some((
-                Self::Classic {
-                    header,
-                    last_seconds: 0,
-                },
-                FILE_HEADER_BYTES,
-            )),
-            Err(_) => Some((
-                Self::Blocks {
-                    big_endian: false,
-                    interfaces: Vec::new(),
-                },
-                0,
-            )),
+            Ok((_, header)) => Some((Self::Classic { header, last_seconds: 0 }, FILE_HEADER_BYTES)),
+            Err(_) => Some((Self::Blocks { big_endian: false, interfaces: Vec::new() }, 0)),
         }
     }
 
@@ -118,24 +89,14 @@ impl Capture {
     /// one, a block only if it is a packet whose lengths agree or starts a section.
     pub(super) fn record<'a>(&mut self, bytes: &'a [u8], lost: bool) -> Record<'a> {
         match self {
-            Self::Classic {
-                header,
-                last_seconds,
-            } => {
+            Self::Classic { header, last_seconds } => {
                 let record = classic(header, bytes, lost.then_some(*last_seconds));
-                if let Record::Frame {
-                    micros: Some(micros),
-                    ..
-                } = record
-                {
+                if let Record::Frame { micros: Some(micros), .. } = record {
                     *last_seconds = (micros / 1_000_000) as u32;
                 }
                 record
             }
-            Self::Blocks {
-                big_endian,
-                interfaces,
-            } => block(big_endian, interfaces, bytes, lost),
+            Self::Blocks { big_endian, interfaces } => block(big_endian, interfaces, bytes, lost),
         }
     }
 }
@@ -147,18 +108,10 @@ fn classic<'a>(header: &PcapHeader, bytes: &'a [u8], near: Option<u32>) -> Recor
     };
     let word = |at: usize| {
         let word = u32_le(head, at).unwrap_or(0);
-        if header.is_bigendian() {
-            word.swap_bytes()
-        } else {
-            word
-        }
+        if header.is_bigendian() { word.swap_bytes() } else { word }
     };
     let (seconds, fraction, captured, original) = (word(0), word(4), word(8) as usize, word(12));
-    let per_second = if header.is_nanosecond_precision() {
-        1_000_000_000
-    } else {
-        1_000_000
-    };
+    let per_second = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
     if captured > MAX_RECORD_BYTES {
         return Record::Damage;
     }
@@ -170,11 +123,7 @@ fn classic<'a>(header: &PcapHeader, bytes: &'a [u8], near: Option<u32>) -> Recor
     }) {
         return Record::Damage;
     }
-    let parse = if header.is_bigendian() {
-        parse_pcap_frame_be
-    } else {
-        parse_pcap_frame
-    };
+    let parse = if header.is_bigendian() { parse_pcap_frame_be } else { parse_pcap_frame };
     let Ok((_, LegacyPcapBlock { data, .. })) = parse(bytes) else {
         return Record::More;
     };
@@ -241,17 +190,9 @@ fn block<'a>(
                 return Record::Damage;
             };
             let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-            let frame = packet
-                .data
-                .get(..packet.caplen as usize)
-                .unwrap_or(packet.data);
+            let frame = packet.data.get(..packet.caplen as usize).unwrap_or(packet.data);
             let micros = interface.micros(ticks);
-            Record::Frame {
-                bytes: length,
-                micros,
-                link: interface.link,
-                frame,
-            }
+            Record::Frame { bytes: length, micros, link: interface.link, frame }
         }
         _ => Record::Other { bytes: length },
     }
@@ -269,11 +210,7 @@ impl Interface {
 /// The clock units that `if_tsresol` stands for: a power of ten, or of two with the top bit set.
 fn units_per_second(resolution: u8) -> Option<u64> {
     let power = u32::from(resolution & 0x7f);
-    if resolution & 0x80 != 0 {
-        2u64.checked_pow(power)
-    } else {
-        10u64.checked_pow(power)
-    }
+    if resolution & 0x80 != 0 { 2u64.checked_pow(power) } else { 10u64.checked_pow(power) }
 }
 
 /// One UDP datagram, borrowed from a captured frame.
@@ -317,8 +254,5 @@ pub(super) fn udp(link: i32, frame: &[u8]) -> Option<Udp<'_>> {
     }
     let datagram = packet.get(header_bytes..)?;
     let length = usize::from(u16_be(datagram, 4)?).min(datagram.len());
-    Some(Udp {
-        port: u16_be(datagram, 2)?,
-        payload: datagram.get(8..length)?,
-    })
+    Some(Udp { port: u16_be(datagram, 2)?, payload: datagram.get(8..length)? })
 }

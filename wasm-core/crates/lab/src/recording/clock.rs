@@ -37,8 +37,7 @@ impl Clock {
         let (raw, wraps) = match time {
             FrameTime::None => {
                 self.now =
-                    self.now
-                        .saturating_add(if self.raw.is_some() { self.period() } else { 0 });
+                    self.now.saturating_add(if self.raw.is_some() { self.period() } else { 0 });
                 return self.now;
             }
             FrameTime::Micros(micros) | FrameTime::EpochMicros(micros) => (micros, false),
@@ -76,10 +75,7 @@ impl Clock {
         let mut recent = self.recent;
         let known = &mut recent[..self.seen.min(RECENT)];
         known.sort_unstable();
-        known
-            .get(known.len() / 2)
-            .copied()
-            .unwrap_or(DEFAULT_PERIOD_MICROS)
+        known.get(known.len() / 2).copied().unwrap_or(DEFAULT_PERIOD_MICROS)
     }
 }
 
@@ -90,10 +86,7 @@ mod tests {
 
     fn times(stamps: impl IntoIterator<Item = FrameTime>) -> (Vec<i64>, Clock) {
         let mut clock = Clock::default();
-        let times = stamps
-            .into_iter()
-            .map(|stamp| clock.advance(stamp))
-            .collect();
+        let times = stamps.into_iter().map(|stamp| clock.advance(stamp)).collect();
         (times, clock)
     }
 
@@ -106,14 +99,8 @@ mod tests {
 
     #[test]
     fn a_restart_goes_on_with_the_median_period() {
-        let (times, clock) = times([
-            W(9_000_000),
-            W(9_010_000),
-            W(9_030_000),
-            W(9_040_000),
-            W(7),
-            W(107),
-        ]);
+        let (times, clock) =
+            times([W(9_000_000), W(9_010_000), W(9_030_000), W(9_040_000), W(7), W(107)]);
         assert_eq!(times, [0, 10_000, 30_000, 40_000, 50_000, 50_100]);
         assert_eq!((clock.wraps, clock.restarts), (0, 1));
     }
@@ -127,12 +114,8 @@ mod tests {
 
     #[test]
     fn extreme_stamps_never_overflow() {
-        let (times, _) = times([
-            Micros(i64::MIN),
-            Micros(i64::MAX),
-            Micros(i64::MIN),
-            Micros(i64::MAX),
-        ]);
+        let (times, _) =
+            times([Micros(i64::MIN), Micros(i64::MAX), Micros(i64::MIN), Micros(i64::MAX)]);
         assert!(times.is_sorted());
     }
 }

@@ -68,11 +68,7 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn new(format: Format, reason: &str, reader: impl Reader + 'static) -> Self {
-        Self {
-            format,
-            reason: reason.to_owned(),
-            reader: Box::new(reader),
-        }
+        Self { format, reason: reason.to_owned(), reader: Box::new(reader) }
     }
 }
 
@@ -89,9 +85,7 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let first = text.iter().find(|b| !b.is_ascii_whitespace());
-    let mut lines = text
-        .split(|b| matches!(b, b'\n' | b'\r'))
-        .map(<[u8]>::trim_ascii);
+    let mut lines = text.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     let first_line = lines.find(|line| !line.is_empty());
     if matches!(first_line, Some(b"{" | b"["))
         || (first == Some(&b'[') && is_text(text) && has_key(text))
@@ -100,11 +94,7 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     }
     if first == Some(&b'{') {
         let reason = "the first character is the brace of a JSON object";
-        return Ok(Found::new(
-            Format::RuViewJsonl,
-            reason,
-            JsonLines::new(line_bytes),
-        ));
+        return Ok(Found::new(Format::RuViewJsonl, reason, JsonLines::new(line_bytes)));
     }
     if let Some((format, reason)) = serial::recognise(text) {
         return Ok(Found::new(format, reason, SerialText::new(line_bytes)));
@@ -114,35 +104,20 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     }
     if !is_text(text) {
         let mut first = [0; 4];
-        first
-            .iter_mut()
-            .zip(head)
-            .for_each(|(to, from)| *to = *from);
+        first.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
         return Err(Refusal::Unrecognised { first });
     }
     if has_json_line(text) {
         let reason = "lines of JSON stand between other lines";
-        return Ok(Found::new(
-            Format::RuViewJsonl,
-            reason,
-            JsonLines::new(line_bytes),
-        ));
+        return Ok(Found::new(Format::RuViewJsonl, reason, JsonLines::new(line_bytes)));
     }
     if let Some((columns, reason)) = generic::recognise(text) {
         let table = Table::new(columns, line_bytes);
-        return Ok(Found {
-            format: Format::GenericCsv,
-            reason,
-            reader: Box::new(table),
-        });
+        return Ok(Found { format: Format::GenericCsv, reason, reader: Box::new(table) });
     }
     // A long log may have its first frame later.
     let reason = "text whose beginning holds no CSI; searched for CSI_DATA lines";
-    Ok(Found::new(
-        Format::EspressifCsv,
-        reason,
-        SerialText::new(line_bytes),
-    ))
+    Ok(Found::new(Format::EspressifCsv, reason, SerialText::new(line_bytes)))
 }
 
 /// UTF-16 by its byte order mark, or by every other byte being zero.

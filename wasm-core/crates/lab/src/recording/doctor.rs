@@ -154,9 +154,7 @@ pub(super) fn median_period_micros(stream: &Stream) -> Option<f64> {
 
 fn periods(stream: &Stream) -> Vec<i64> {
     let pairs = 1..stream.len();
-    pairs
-        .map(|i| stream.time_micros(i) - stream.time_micros(i - 1))
-        .collect()
+    pairs.map(|i| stream.time_micros(i) - stream.time_micros(i - 1)).collect()
 }
 
 /// The median, the mean of the two middle ones for an even number.
@@ -167,11 +165,7 @@ fn median(numbers: &mut [i64]) -> Option<f64> {
         return None;
     }
     let (below, upper, _) = numbers.select_nth_unstable(middle);
-    let lower = if odd {
-        *upper
-    } else {
-        below.iter().copied().max().unwrap_or(*upper)
-    };
+    let lower = if odd { *upper } else { below.iter().copied().max().unwrap_or(*upper) };
     Some((lower as f64 + *upper as f64) / 2.0)
 }
 
@@ -182,33 +176,20 @@ pub(super) fn examine(
     streams: &[Stream],
     bytes: u64,
 ) -> DoctorReport {
-    let mut steps = if main.has_clock {
-        periods(main)
-    } else {
-        Vec::new()
-    };
+    let mut steps = if main.has_clock { periods(main) } else { Vec::new() };
     let mut gaps = Vec::new();
     let mut gap_count = 0;
     let mut jitter_s = None;
     if let Some(period) = median(&mut steps.clone()) {
         let limit = (GAP_PERIODS * period).max(GAP_MICROS);
-        for (i, &step) in steps
-            .iter()
-            .enumerate()
-            .filter(|(_, step)| **step as f64 > limit)
-        {
+        for (i, &step) in steps.iter().enumerate().filter(|(_, step)| **step as f64 > limit) {
             gap_count += 1;
             if gaps.len() < MAX_GAPS {
                 let start_s = main.time_micros(i) as f64 / 1e6;
-                gaps.push(Gap {
-                    start_s,
-                    length_s: step as f64 / 1e6,
-                });
+                gaps.push(Gap { start_s, length_s: step as f64 / 1e6 });
             }
         }
-        steps
-            .iter_mut()
-            .for_each(|step| *step = (*step as f64 - period).abs() as i64);
+        steps.iter_mut().for_each(|step| *step = (*step as f64 - period).abs() as i64);
         jitter_s = median(&mut steps).map(|micros| micros / 1e6);
     }
     if !main.has_clock {
@@ -234,16 +215,8 @@ pub(super) fn examine(
         format_reason: tally.format_reason,
         bytes,
         frames: tally.frames,
-        skipped_at: tally
-            .skipped_first
-            .iter()
-            .map(|(code, (_, p))| (*code, at(p)))
-            .collect(),
-        reasons: tally
-            .skipped_first
-            .values()
-            .map(|(reason, _)| *reason)
-            .collect(),
+        skipped_at: tally.skipped_first.iter().map(|(code, (_, p))| (*code, at(p))).collect(),
+        reasons: tally.skipped_first.values().map(|(reason, _)| *reason).collect(),
         skipped: tally.skipped,
         packets: tally.packets,
         frame_lengths,
@@ -301,9 +274,7 @@ impl DoctorReport {
     /// Returns the report as sentences for people, the most important first.
     pub fn sentences(&self) -> Vec<String> {
         let mut out = vec![format!("Format: {} ({}).", self.format, self.format_reason)];
-        let span = self
-            .span_s
-            .map_or_else(String::new, |s| format!(" over {s:.1} s"));
+        let span = self.span_s.map_or_else(String::new, |s| format!(" over {s:.1} s"));
         let rate = match (self.rate_hz, self.median_rate_hz) {
             (Some(mean), Some(median)) => {
                 format!(
@@ -315,34 +286,20 @@ impl DoctorReport {
         };
         out.push(format!("{} frames in {} bytes.", self.frames, self.bytes));
         if let Some(main) = self.streams.first() {
-            out.push(format!(
-                "Shown first: {}, {} frames{span}{rate}.",
-                main.name, main.frames
-            ));
+            out.push(format!("Shown first: {}, {} frames{span}{rate}.", main.name, main.frames));
         }
         for stream in self.streams.iter().skip(1) {
-            out.push(format!(
-                "Also there: {}, {} frames.",
-                stream.name, stream.frames
-            ));
+            out.push(format!("Also there: {}, {} frames.", stream.name, stream.frames));
         }
         for reason in &self.reasons {
             let code = reason.code();
             let count = self.skipped.get(code).copied().unwrap_or(0);
-            let at = self
-                .skipped_at
-                .get(code)
-                .map(|at| at.join(", "))
-                .unwrap_or_default();
+            let at = self.skipped_at.get(code).map(|at| at.join(", ")).unwrap_or_default();
             let more = if count > 5 { ", ..." } else { "" };
             out.push(format!("Left out: {count} that {reason} ({at}{more})."));
         }
         if self.packets.len() > 1 {
-            let kinds: Vec<String> = self
-                .packets
-                .iter()
-                .map(|(k, n)| format!("{n} {k}"))
-                .collect();
+            let kinds: Vec<String> = self.packets.iter().map(|(k, n)| format!("{n} {k}")).collect();
             out.push(format!("Counted by type: {}.", kinds.join(", ")));
         }
         if self.frame_lengths.len() > 1 {
@@ -350,55 +307,32 @@ impl DoctorReport {
                 LengthUnit::Numbers => "numbers",
                 LengthUnit::Subcarriers => "subcarriers",
             };
-            let lengths = self
-                .frame_lengths
-                .iter()
-                .map(|(l, n)| format!("{n} of {l}"));
+            let lengths = self.frame_lengths.iter().map(|(l, n)| format!("{n} of {l}"));
             let lengths: Vec<String> = lengths.collect();
             out.push(format!("Frames by length: {} {unit}.", lengths.join(", ")));
         }
         if let Some(jitter) = self.jitter_s {
-            out.push(format!(
-                "Jitter of the time between frames: {:.2} ms.",
-                jitter * 1e3
-            ));
+            out.push(format!("Jitter of the time between frames: {:.2} ms.", jitter * 1e3));
         }
-        if let Some(longest) = self
-            .gaps
-            .iter()
-            .max_by(|a, b| a.length_s.total_cmp(&b.length_s))
-        {
+        if let Some(longest) = self.gaps.iter().max_by(|a, b| a.length_s.total_cmp(&b.length_s)) {
             out.push(format!(
                 "Gaps: {}; the longest listed lasts {:.2} s and starts at {:.1} s.",
                 self.gap_count, longest.length_s, longest.start_s
             ));
         }
         let counted = [
-            (
-                self.lost_frames.unwrap_or(0),
-                "frames were lost, by their running numbers",
-            ),
+            (self.lost_frames.unwrap_or(0), "frames were lost, by their running numbers"),
             (self.duplicates, "frames repeat the one before them"),
             (self.clock_wraps, "wraps of the 32-bit clock were repaired"),
-            (
-                self.clock_restarts,
-                "restarts of the clock were bridged by one median period",
-            ),
-            (
-                self.clock_reordered,
-                "frames were slightly older than the one before them",
-            ),
+            (self.clock_restarts, "restarts of the clock were bridged by one median period"),
+            (self.clock_reordered, "frames were slightly older than the one before them"),
         ];
         let counted = counted.iter().filter(|(count, _)| *count > 0);
         out.extend(counted.map(|(count, what)| format!("{count} {what}.")));
         let (order, why) = (self.subcarrier_order, self.subcarrier_order_reason);
         out.push(format!("Subcarrier order: {order}, {why}."));
         if !self.labels.is_empty() {
-            let labels: Vec<String> = self
-                .labels
-                .iter()
-                .map(|(l, n)| format!("{l} {n}"))
-                .collect();
+            let labels: Vec<String> = self.labels.iter().map(|(l, n)| format!("{l} {n}")).collect();
             out.push(format!("Labels: {}.", labels.join(", ")));
         }
         out.extend(self.notes.iter().cloned());
@@ -408,8 +342,6 @@ impl DoctorReport {
 
 impl core::fmt::Display for DoctorReport {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.sentences()
-            .iter()
-            .try_for_each(|sentence| writeln!(f, "{sentence}"))
+        self.sentences().iter().try_for_each(|sentence| writeln!(f, "{sentence}"))
     }
 }

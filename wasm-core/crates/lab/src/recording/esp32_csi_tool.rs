@@ -19,42 +19,15 @@ pub(super) fn parse<'a>(
     rest: &'a [u8],
     values: &mut Vec<i16>,
 ) -> Result<(Scalars, &'a [u8]), SkipReason> {
-    let open = rest
-        .iter()
-        .position(|b| *b == b'[')
-        .ok_or(SkipReason::CutShort)?;
+    let open = rest.iter().position(|b| *b == b'[').ok_or(SkipReason::CutShort)?;
     let scalars = rest[..open].trim_ascii_end();
     let scalars = scalars.strip_suffix(b"\"").unwrap_or(scalars);
-    let scalars = scalars
-        .strip_suffix(b",")
-        .ok_or(SkipReason::WrongCellCount)?;
+    let scalars = scalars.strip_suffix(b",").ok_or(SkipReason::WrongCellCount)?;
     let array = &rest[open + 1..];
-    let close = array
-        .iter()
-        .position(|b| *b == b']')
-        .ok_or(SkipReason::CutShort)?;
+    let close = array.iter().position(|b| *b == b']').ok_or(SkipReason::CutShort)?;
     let cells = serial::cells::<24>(scalars).ok_or(SkipReason::WrongCellCount)?;
-    let [
-        _,
-        mac,
-        rssi,
-        _,
-        _,
-        _,
-        bandwidth,
-        _,
-        _,
-        _,
-        stbc,
-        _,
-        _,
-        _,
-        _,
-        _,
-        secondary,
-        time,
-        ..,
-    ] = cells;
+    let [_, mac, rssi, _, _, _, bandwidth, _, _, _, stbc, _, _, _, _, _, secondary, time, ..] =
+        cells;
     serial::integers(&array[..close], b' ', values).map_err(|reason| match reason {
         SkipReason::ValueBeyondI16 => SkipReason::ValueBeyondI8,
         reason => reason,
@@ -70,10 +43,5 @@ pub(super) fn parse<'a>(
         layout: serial::layout(secondary, bandwidth, stbc),
         first_word_invalid: true,
     };
-    Ok((
-        scalars,
-        array[close + 1..]
-            .strip_prefix(b"\"")
-            .unwrap_or(&array[close + 1..]),
-    ))
+    Ok((scalars, array[close + 1..].strip_prefix(b"\"").unwrap_or(&array[close + 1..])))
 }

@@ -37,9 +37,7 @@ pub(super) fn parse(payload: &[u8], time: FrameTime) -> Option<(FrameMeta<'stati
     let chip = *payload.strip_prefix(b"SC")?.first()?;
     let csi = [7, 6].into_iter().find_map(|header| {
         let pairs = usize::from(u16_le(payload, header - 2)?);
-        payload
-            .get(header..)
-            .filter(|csi| pairs > 0 && csi.len() == 2 * pairs)
+        payload.get(header..).filter(|csi| pairs > 0 && csi.len() == 2 * pairs)
     })?;
     let ascending = chip >= 5 && csi.len() == 2 * ASCENDING.len();
     let layout = Layout {
@@ -50,11 +48,6 @@ pub(super) fn parse(payload: &[u8], time: FrameTime) -> Option<(FrameMeta<'stati
         },
         ..Layout::default()
     };
-    let meta = FrameMeta {
-        time,
-        layout,
-        first_word_invalid: chip == 1,
-        ..FrameMeta::default()
-    };
+    let meta = FrameMeta { time, layout, first_word_invalid: chip == 1, ..FrameMeta::default() };
     Some((meta, csi.iter().map(|&byte| byte as i8).collect()))
 }

@@ -19,21 +19,11 @@ pub(super) fn parse<'a>(
     rest: &'a [u8],
     values: &mut Vec<i16>,
 ) -> Result<(Scalars, &'a [u8]), SkipReason> {
-    let open = rest
-        .iter()
-        .position(|b| *b == b'[')
-        .ok_or(SkipReason::CutShort)?;
-    let scalars = rest[..open]
-        .strip_suffix(b",\"")
-        .ok_or(SkipReason::WrongCellCount)?;
+    let open = rest.iter().position(|b| *b == b'[').ok_or(SkipReason::CutShort)?;
+    let scalars = rest[..open].strip_suffix(b",\"").ok_or(SkipReason::WrongCellCount)?;
     let array = &rest[open + 1..];
-    let close = array
-        .iter()
-        .position(|b| *b == b']')
-        .ok_or(SkipReason::CutShort)?;
-    let after = array[close + 1..]
-        .strip_prefix(b"\"")
-        .ok_or(SkipReason::CutShort)?;
+    let close = array.iter().position(|b| *b == b']').ok_or(SkipReason::CutShort)?;
+    let after = array[close + 1..].strip_prefix(b"\"").ok_or(SkipReason::CutShort)?;
     let (length, scalars) = if let Some(cells) = serial::cells::<23>(scalars) {
         let [
             id,

@@ -60,28 +60,18 @@ impl Foreign {
             (b"Rar!\x1a\x07", Foreign::Compressed),
         ];
         if start.starts_with(b"PK\x03\x04") {
-            return Some(if first_entry_is_npy(start) {
-                Self::Npz
-            } else {
-                Self::Zip
-            });
+            return Some(if first_entry_is_npy(start) { Self::Npz } else { Self::Zip });
         }
         if start.get(4..8) == Some(&[0x15, 0x03, 0x15, 0x20]) {
             return Some(Self::PicoScenes);
         }
         let magic = MAGICS.iter().find(|(magic, _)| start.starts_with(magic));
-        magic
-            .map(|(_, format)| *format)
-            .or_else(|| is_feit_csi(start).then_some(Self::FeitCsi))
+        magic.map(|(_, format)| *format).or_else(|| is_feit_csi(start).then_some(Self::FeitCsi))
     }
 
     /// The refusal that says so.
     pub(super) const fn refusal(self) -> Refusal {
-        Refusal::Foreign {
-            code: self.code(),
-            name: self.name(),
-            advice: self.advice(),
-        }
+        Refusal::Foreign { code: self.code(), name: self.name(), advice: self.advice() }
     }
 
     /// The stable code that reports and the page match on.
@@ -145,12 +135,8 @@ impl Foreign {
 
 /// Whether a ZIP's first local entry is a NumPy array.
 fn first_entry_is_npy(start: &[u8]) -> bool {
-    let length = start
-        .get(26..28)
-        .map_or(0, |n| usize::from(u16::from_le_bytes([n[0], n[1]])));
-    start
-        .get(30..30 + length)
-        .is_some_and(|name| name.ends_with(b".npy"))
+    let length = start.get(26..28).map_or(0, |n| usize::from(u16::from_le_bytes([n[0], n[1]])));
+    start.get(30..30 + length).is_some_and(|name| name.ends_with(b".npy"))
 }
 
 /// Whether a FeitCSI header's byte count agrees with its antennas and subcarriers: 4 bytes each.
@@ -159,10 +145,7 @@ fn is_feit_csi(start: &[u8]) -> bool {
         let bytes = u32_le(start, 0)?;
         let (receivers, transmitters) = (u32::from(*start.get(46)?), u32::from(*start.get(47)?));
         let subcarriers = u32_le(start, 52)?;
-        let known = matches!(
-            subcarriers,
-            52 | 56 | 114 | 242 | 484 | 498 | 996 | 1992 | 2020
-        );
+        let known = matches!(subcarriers, 52 | 56 | 114 | 242 | 484 | 498 | 996 | 1992 | 2020);
         let chains = (1..=4).contains(&receivers) && (1..=4).contains(&transmitters);
         Some(known && chains && bytes == 4 * receivers * transmitters * subcarriers)
     };
@@ -197,12 +180,7 @@ mod tests {
 
     #[test]
     fn recordings_that_can_be_read_are_not_foreign() {
-        for start in [
-            &b"CSI_DATA,1,"[..],
-            b"{\"timestamp\":1}",
-            &[0x01, 0, 0x11, 0xc5],
-            b"",
-        ] {
+        for start in [&b"CSI_DATA,1,"[..], b"{\"timestamp\":1}", &[0x01, 0, 0x11, 0xc5], b""] {
             assert_eq!(Foreign::recognise(start), None);
         }
     }

@@ -106,29 +106,14 @@ fn named(cells: &Cells) -> Option<(Columns, String)> {
     }
     let mut columns: Vec<Column> = names.iter().map(|name| by_name(name)).collect();
     let numbered: Vec<Option<(&str, u32)>> = names.iter().map(|name| split_number(name)).collect();
-    let count_of = |prefix: &str| {
-        numbered
-            .iter()
-            .flatten()
-            .filter(|(p, _)| *p == prefix)
-            .count()
-    };
-    let parts = [
-        ("i", "q"),
-        ("im", "re"),
-        ("imag", "real"),
-        ("imaginary", "real"),
-    ];
+    let count_of = |prefix: &str| numbered.iter().flatten().filter(|(p, _)| *p == prefix).count();
+    let parts = [("i", "q"), ("im", "re"), ("imag", "real"), ("imaginary", "real")];
     let part = parts.into_iter().find(|(first, second)| {
         count_of(first) >= MIN_COLUMNS / 2 && count_of(first) == count_of(second)
     });
     let (values, pairs, how) = if let Some((first, second)) = part {
-        let mut ids: Vec<u32> = numbered
-            .iter()
-            .flatten()
-            .filter(|(p, _)| *p == first)
-            .map(|n| n.1)
-            .collect();
+        let mut ids: Vec<u32> =
+            numbered.iter().flatten().filter(|(p, _)| *p == first).map(|n| n.1).collect();
         ids.sort_unstable();
         for (column, numbered) in columns.iter_mut().zip(&numbered) {
             let Some((prefix, id)) = numbered else {
@@ -139,11 +124,7 @@ fn named(cells: &Cells) -> Option<(Columns, String)> {
                 *column = Column::Value((2 * ids.binary_search(id).ok()? + half) as u16);
             }
         }
-        (
-            2 * ids.len(),
-            true,
-            format!("the columns are pairs {first}0, {second}0, ..."),
-        )
+        (2 * ids.len(), true, format!("the columns are pairs {first}0, {second}0, ..."))
     } else {
         let prefixes = numbered.iter().flatten().map(|(prefix, _)| *prefix);
         let prefix = prefixes.max_by_key(|prefix| count_of(prefix))?;
@@ -159,28 +140,11 @@ fn named(cells: &Cells) -> Option<(Columns, String)> {
             }
         }
         let pairs = RAW_LENGTHS.contains(&count) && !prefix.starts_with('a');
-        let what = if pairs {
-            "numbers of pairs"
-        } else {
-            "amplitudes"
-        };
-        (
-            count,
-            pairs,
-            format!("{count} columns are named {prefix}..., taken as {what}"),
-        )
+        let what = if pairs { "numbers of pairs" } else { "amplitudes" };
+        (count, pairs, format!("{count} columns are named {prefix}..., taken as {what}"))
     };
-    let complete = columns
-        .iter()
-        .filter(|c| matches!(c, Column::Value(_)))
-        .count()
-        == values;
-    let columns = Columns {
-        columns,
-        values,
-        pairs,
-        header: true,
-    };
+    let complete = columns.iter().filter(|c| matches!(c, Column::Value(_))).count() == values;
+    let columns = Columns { columns, values, pairs, header: true };
     (complete && values <= sink::MAX_VALUES).then_some((columns, how))
 }
 
@@ -190,39 +154,20 @@ fn unnamed(cells: &Cells) -> Option<(Columns, String)> {
     if !cells.iter().all(|cell| number(cell).is_some()) {
         return None;
     }
-    let whole = cells
-        .iter()
-        .all(|cell| serial::integer(cell.trim_ascii()).is_some());
+    let whole = cells.iter().all(|cell| serial::integer(cell.trim_ascii()).is_some());
     let pairs = whole && RAW_LENGTHS.contains(&count);
-    let columns = (0..count)
-        .map(|place| Column::Value(place as u16))
-        .collect();
-    let what = if pairs {
-        "integers, taken as pairs"
-    } else {
-        "numbers, taken as amplitudes"
-    };
-    let columns = Columns {
-        columns,
-        values: count,
-        pairs,
-        header: false,
-    };
-    (pairs || AMPLITUDE_LENGTHS.contains(&count)).then(|| {
-        (
-            columns,
-            format!("rows of {count} {what}, without column names"),
-        )
-    })
+    let columns = (0..count).map(|place| Column::Value(place as u16)).collect();
+    let what = if pairs { "integers, taken as pairs" } else { "numbers, taken as amplitudes" };
+    let columns = Columns { columns, values: count, pairs, header: false };
+    (pairs || AMPLITUDE_LENGTHS.contains(&count))
+        .then(|| (columns, format!("rows of {count} {what}, without column names")))
 }
 
 /// A column's name in lower case, without quotes and without a unit in brackets.
 fn tidy(cell: &[u8]) -> String {
     let text = String::from_utf8_lossy(cell);
     let name = text.trim().trim_matches(['"', '\'']).to_lowercase();
-    name.replace("(us)", "_us")
-        .replace("(ms)", "_ms")
-        .replace("(s)", "_s")
+    name.replace("(us)", "_us").replace("(ms)", "_ms").replace("(s)", "_s")
 }
 
 fn by_name(name: &str) -> Column {
@@ -278,12 +223,7 @@ struct Cells {
 impl Default for Cells {
     fn default() -> Self {
         let splitter = csv_core::Reader::new();
-        Self {
-            splitter,
-            text: Vec::new(),
-            ends: vec![0; MAX_CELLS],
-            count: 0,
-        }
+        Self { splitter, text: Vec::new(), ends: vec![0; MAX_CELLS], count: 0 }
     }
 }
 
@@ -313,9 +253,7 @@ impl Cells {
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let ends = &self.ends[..self.count];
         let starts = core::iter::once(0).chain(ends.iter().copied());
-        starts
-            .zip(ends)
-            .map(|(start, &end)| self.text.get(start..end).unwrap_or(&[]))
+        starts.zip(ends).map(|(start, &end)| self.text.get(start..end).unwrap_or(&[]))
     }
 }
 
@@ -327,30 +265,21 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(columns: Columns, line_bytes: usize) -> Self {
-        let rows = Rows {
-            columns,
-            cells: Cells::default(),
-            header_passed: false,
-            ..Rows::default()
-        };
-        Self {
-            lines: Lines::new(line_bytes),
-            rows,
-        }
+        let rows =
+            Rows { columns, cells: Cells::default(), header_passed: false, ..Rows::default() };
+        Self { lines: Lines::new(line_bytes), rows }
     }
 }
 
 impl Reader for Table {
     fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
         let rows = &mut self.rows;
-        self.lines
-            .push(bytes, &mut |line, number| rows.line(line, number, sink));
+        self.lines.push(bytes, &mut |line, number| rows.line(line, number, sink));
     }
 
     fn finish(&mut self, sink: &mut Sink) {
         let rows = &mut self.rows;
-        self.lines
-            .finish(&mut |line, number| rows.line(line, number, sink));
+        self.lines.finish(&mut |line, number| rows.line(line, number, sink));
     }
 }
 
@@ -365,12 +294,7 @@ struct Rows {
 
 impl Default for Rows {
     fn default() -> Self {
-        let columns = Columns {
-            columns: Vec::new(),
-            values: 0,
-            pairs: false,
-            header: false,
-        };
+        let columns = Columns { columns: Vec::new(), values: 0, pairs: false, header: false };
         Self {
             columns,
             cells: Cells::default(),
@@ -412,11 +336,7 @@ impl Rows {
     ) -> Result<(), SkipReason> {
         let fits = self.cells.split(text) && self.cells.len() == self.columns.columns.len();
         if !fits {
-            return Err(if last {
-                SkipReason::CutShort
-            } else {
-                SkipReason::WrongCellCount
-            });
+            return Err(if last { SkipReason::CutShort } else { SkipReason::WrongCellCount });
         }
         self.floats.clear();
         self.floats.resize(self.columns.values, 0.0);
@@ -438,9 +358,8 @@ impl Rows {
                     meta.time = time(cell, *unit).ok_or(SkipReason::NotANumber)?;
                 }
                 Column::Rssi => {
-                    meta.rssi_dbm = number(cell)
-                        .map(|dbm| dbm as i8)
-                        .filter(|dbm| (-127..0).contains(dbm));
+                    meta.rssi_dbm =
+                        number(cell).map(|dbm| dbm as i8).filter(|dbm| (-127..0).contains(dbm));
                 }
                 Column::Label => meta.label = core::str::from_utf8(cell).ok(),
                 Column::Mac => meta.sender = serial::mac(cell.trim_ascii()),
@@ -459,10 +378,7 @@ impl Rows {
             return Err(SkipReason::NotFinite);
         }
         if !self.columns.pairs {
-            meta.layout = Layout {
-                rule: SubcarrierRule::Unordered,
-                ..Layout::default()
-            };
+            meta.layout = Layout { rule: SubcarrierRule::Unordered, ..Layout::default() };
             sink.frame(meta, CsiValues::Amplitude(&self.floats), at);
             return Ok(());
         }
@@ -471,19 +387,9 @@ impl Rows {
         self.wide.extend(self.floats.iter().map(|&v| v as i16));
         self.narrow.clear();
         self.narrow.extend(self.wide.iter().map(|&v| v as i8));
-        if self
-            .floats
-            .iter()
-            .zip(&self.narrow)
-            .all(|(&f, &n)| f == f32::from(n))
-        {
+        if self.floats.iter().zip(&self.narrow).all(|(&f, &n)| f == f32::from(n)) {
             sink.frame(meta, CsiValues::Iq8(&self.narrow), at);
-        } else if self
-            .floats
-            .iter()
-            .zip(&self.wide)
-            .all(|(&f, &w)| f == f32::from(w))
-        {
+        } else if self.floats.iter().zip(&self.wide).all(|(&f, &w)| f == f32::from(w)) {
             sink.note("Some values lie beyond -128..127.");
             sink.frame(meta, CsiValues::Iq16(&self.wide), at);
         } else {

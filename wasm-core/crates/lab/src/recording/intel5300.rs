@@ -96,11 +96,7 @@ impl<'a> CsiRecord<'a> {
             rssi_db: [header[10], header[11], header[12]],
             noise_dbm: (header[13] != 0x81).then_some(header[13] as i8),
             agc_db: header[14],
-            bandwidth_mhz: if u16_le(header, 18)? & RATE_40_MHZ == 0 {
-                20
-            } else {
-                40
-            },
+            bandwidth_mhz: if u16_le(header, 18)? & RATE_40_MHZ == 0 { 20 } else { 40 },
             permutation: header[15],
             bits,
         })
@@ -122,11 +118,7 @@ impl<'a> CsiRecord<'a> {
     pub(super) fn antenna(&self, chain: u8) -> u8 {
         let named = |r: u8| self.permutation >> (2 * r) & 3;
         let seen = (0..self.receivers).fold(0u8, |seen, r| seen | 1 << named(r));
-        if seen == (1 << self.receivers) - 1 {
-            named(chain)
-        } else {
-            chain
-        }
+        if seen == (1 << self.receivers) - 1 { named(chain) } else { chain }
     }
 
     /// Writes one antenna pair's 30 values to `out`: imaginary part first, then real.
@@ -197,9 +189,9 @@ fn sight(bytes: &[u8]) -> Sight {
 pub(super) fn recognises(head: &[u8]) -> bool {
     match sight(head) {
         Sight::Csi(_) => true,
-        Sight::Other(bytes) => head
-            .get(bytes..)
-            .is_some_and(|next| matches!(sight(next), Sight::Csi(_))),
+        Sight::Other(bytes) => {
+            head.get(bytes..).is_some_and(|next| matches!(sight(next), Sight::Csi(_)))
+        }
         _ => false,
     }
 }
@@ -245,10 +237,7 @@ impl IntelReader {
                 record.chain(rx, tx, &mut self.values);
                 let meta = FrameMeta {
                     time: FrameTime::WrappingMicros32(record.timestamp_micros),
-                    chain: Some(Chain {
-                        rx: record.antenna(rx),
-                        tx,
-                    }),
+                    chain: Some(Chain { rx: record.antenna(rx), tx }),
                     layout,
                     rssi_dbm: record.rssi_dbm(),
                     ..FrameMeta::default()

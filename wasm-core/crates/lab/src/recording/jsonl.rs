@@ -37,24 +37,19 @@ pub(super) struct JsonLines {
 
 impl JsonLines {
     pub(super) fn new(line_bytes: usize) -> Self {
-        Self {
-            lines: Lines::new(line_bytes),
-            parser: Parser::default(),
-        }
+        Self { lines: Lines::new(line_bytes), parser: Parser::default() }
     }
 }
 
 impl Reader for JsonLines {
     fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
         let parser = &mut self.parser;
-        self.lines
-            .push(bytes, &mut |line, number| parser.line(line, number, sink));
+        self.lines.push(bytes, &mut |line, number| parser.line(line, number, sink));
     }
 
     fn finish(&mut self, sink: &mut Sink) {
         let parser = &mut self.parser;
-        self.lines
-            .finish(&mut |line, number| parser.line(line, number, sink));
+        self.lines.finish(&mut |line, number| parser.line(line, number, sink));
     }
 }
 
@@ -143,10 +138,7 @@ impl Parser {
         let meta = FrameMeta {
             time: time(line),
             sender: node(line),
-            layout: Layout {
-                rule,
-                ..Layout::default()
-            },
+            layout: Layout { rule, ..Layout::default() },
             label: text_of(line, "label"),
             ..FrameMeta::default()
         };
@@ -178,11 +170,7 @@ impl Parser {
             "The recorder left 12 header bytes before the I/Q of each frame; running number and \
              RSSI were taken from there, and the number of subcarriers was repaired.",
         );
-        let meta = FrameMeta {
-            rssi_dbm: header.rssi_dbm,
-            sequence: Some(header.sequence),
-            ..meta
-        };
+        let meta = FrameMeta { rssi_dbm: header.rssi_dbm, sequence: Some(header.sequence), ..meta };
         sink.frame(meta, CsiValues::Iq8(iq), at);
         Ok(())
     }
@@ -196,11 +184,7 @@ struct LeftoverHeader {
 /// Splits kind C's bytes into the rest of the packet's header and the I/Q; `None` if the bytes
 /// are of another packet.
 fn leftover_header<'a>(line: &Value, bytes: &'a [i8]) -> Option<(LeftoverHeader, &'a [i8])> {
-    let byte_of = |key: &str| {
-        line.get(key)
-            .and_then(Value::as_i64)
-            .map(|v| (v & 255) as usize)
-    };
+    let byte_of = |key: &str| line.get(key).and_then(Value::as_i64).map(|v| (v & 255) as usize);
     let subcarriers = byte_of("rssi")? + 256 * byte_of("channel")?;
     let (header, iq) = bytes.split_first_chunk::<LEFTOVER_BYTES>()?;
     let [f0, f1, f2, f3, s0, s1, s2, s3, rssi, _noise, _, _] = header.map(|b| b as u8);
@@ -224,9 +208,8 @@ fn without_nan(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let (mut rest, mut in_text, mut found) = (text, false, false);
     while let Some((&first, after)) = rest.split_first() {
-        let word = [&b"NaN"[..], b"Infinity", b"-Infinity"]
-            .into_iter()
-            .find(|w| rest.starts_with(w));
+        let word =
+            [&b"NaN"[..], b"Infinity", b"-Infinity"].into_iter().find(|w| rest.starts_with(w));
         match (word, in_text) {
             (Some(word), false) => {
                 out.extend_from_slice(b"null");
@@ -253,8 +236,7 @@ fn text_of<'a>(line: &'a Value, key: &str) -> Option<&'a str> {
 
 fn node(line: &Value) -> Sender {
     let node = line.get("node_id").and_then(Value::as_u64);
-    node.and_then(|node| u8::try_from(node).ok())
-        .map_or(Sender::Unknown, Sender::Node)
+    node.and_then(|node| u8::try_from(node).ok()).map_or(Sender::Unknown, Sender::Node)
 }
 
 /// `ts_ns`, or `timestamp` as seconds since 1970 or as text.
@@ -298,10 +280,7 @@ mod tests {
     fn nan_is_replaced_outside_of_text_only() {
         let line = br#"{"a":NaN,"b":"NaN \" NaN","c":[-Infinity,1]}"#;
         let fixed = without_nan(line).map(|b| String::from_utf8_lossy(&b).into_owned());
-        assert_eq!(
-            fixed.as_deref(),
-            Some(r#"{"a":null,"b":"NaN \" NaN","c":[null,1]}"#)
-        );
+        assert_eq!(fixed.as_deref(), Some(r#"{"a":null,"b":"NaN \" NaN","c":[null,1]}"#));
         assert_eq!(without_nan(br#"{"a":1}"#), None);
     }
 

@@ -30,14 +30,7 @@ pub(super) struct Lines {
 impl Lines {
     /// `limit` is the length in bytes beyond which a line is thrown away.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            held: Vec::new(),
-            limit,
-            discarding: false,
-            returns: 0,
-            number: 0,
-            at_start: true,
-        }
+        Self { held: Vec::new(), limit, discarding: false, returns: 0, number: 0, at_start: true }
     }
 
     /// Shows `each` every line that ends within `bytes`, with its number from 1. A UTF-8 byte
@@ -49,11 +42,7 @@ impl Lines {
             bytes = &rest[1..];
             if piece.is_empty() && self.returns > 0 {
                 // Between line ends: either one of them, or blank lines.
-                self.returns = if end_byte == b'\r' {
-                    self.returns + 1
-                } else {
-                    0
-                };
+                self.returns = if end_byte == b'\r' { self.returns + 1 } else { 0 };
                 continue;
             }
             self.count_blank_lines(piece);
@@ -114,11 +103,7 @@ impl Lines {
 
     fn without_mark<'a>(&mut self, line: &'a [u8]) -> &'a [u8] {
         let first = core::mem::take(&mut self.at_start);
-        if first {
-            line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
-        } else {
-            line
-        }
+        if first { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line }
     }
 }
 
@@ -137,9 +122,7 @@ mod tests {
             };
             seen.push((text, number));
         };
-        bytes
-            .chunks(size)
-            .for_each(|piece| lines.push(piece, &mut each));
+        bytes.chunks(size).for_each(|piece| lines.push(piece, &mut each));
         lines.finish(&mut each);
         seen
     }
@@ -150,11 +133,7 @@ mod tests {
         let whole = split(text, text.len(), 100);
         let names: Vec<&str> = whole.iter().map(|(t, _)| t.as_str()).collect();
         assert_eq!(names, ["a", "bb", "c", "", "d", "", "", "last e"]);
-        assert_eq!(
-            whole.last().map(|l| l.1),
-            Some(9),
-            "two blank lines end with \\r"
-        );
+        assert_eq!(whole.last().map(|l| l.1), Some(9), "two blank lines end with \\r");
         for size in 1..text.len() {
             assert_eq!(split(text, size, 100), whole, "pieces of {size}");
         }
@@ -165,11 +144,7 @@ mod tests {
         let text = b"ab\n0123456789\ncd\n0123456789";
         for size in 1..text.len() {
             let seen: Vec<String> = split(text, size, 9).into_iter().map(|(t, _)| t).collect();
-            assert_eq!(
-                seen,
-                ["ab", "too long", "cd", "too long"],
-                "pieces of {size}"
-            );
+            assert_eq!(seen, ["ab", "too long", "cd", "too long"], "pieces of {size}");
         }
     }
 }

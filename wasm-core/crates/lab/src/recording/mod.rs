@@ -66,10 +66,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            store_bytes: 256 << 20,
-            line_bytes: 1 << 20,
-        }
+        Self { store_bytes: 256 << 20, line_bytes: 1 << 20 }
     }
 }
 

@@ -52,14 +52,8 @@ pub(super) enum Words {
     },
 }
 
-const BCM4358: Words = Words::Floats {
-    mantissa: 9,
-    exponent: 5,
-};
-const BCM4366C0: Words = Words::Floats {
-    mantissa: 12,
-    exponent: 6,
-};
+const BCM4358: Words = Words::Floats { mantissa: 9, exponent: 5 };
+const BCM4366C0: Words = Words::Floats { mantissa: 12, exponent: 6 };
 
 /// One datagram, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,10 +131,7 @@ impl<'a> Datagram<'a> {
     /// Writes integer words to `out`: imaginary part first, then real.
     pub(super) fn integers(&self, out: &mut Vec<i16>) {
         out.clear();
-        out.extend(
-            self.raw()
-                .flat_map(|word| [(word >> 16) as i16, word as i16]),
-        );
+        out.extend(self.raw().flat_map(|word| [(word >> 16) as i16, word as i16]));
     }
 
     /// Writes float words to `out`: imaginary part first, then real. Dimensionless.
@@ -182,10 +173,7 @@ impl Frames {
         let meta = FrameMeta {
             time,
             sender: Sender::Mac(datagram.source),
-            chain: Some(Chain {
-                rx: datagram.core,
-                tx: datagram.stream,
-            }),
+            chain: Some(Chain { rx: datagram.core, tx: datagram.stream }),
             layout: Layout {
                 rule: SubcarrierRule::Fft,
                 bandwidth_mhz: Some(datagram.bandwidth_mhz()),

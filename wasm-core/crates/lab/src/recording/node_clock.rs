@@ -160,15 +160,7 @@ mod tests {
     #[test]
     fn time_goes_on_when_the_node_restarts() {
         let s = |t| Some(t);
-        let got = times(&[
-            s(9_000_000),
-            None,
-            s(9_500_000),
-            None,
-            s(0),
-            None,
-            s(500_000),
-        ]);
+        let got = times(&[s(9_000_000), None, s(9_500_000), None, s(0), None, s(500_000)]);
         assert_eq!(got, [s(9_250_000), s(9_750_000), s(10_250_000)]);
     }
 
@@ -182,9 +174,7 @@ mod tests {
             clock.timed(time, name, &mut emit);
         }
         clock.finish(&mut emit);
-        let times = [
-            900_000, 1_000_000, 1_100_000, 1_200_000, 1_600_000, 2_000_000,
-        ];
+        let times = [900_000, 1_000_000, 1_100_000, 1_200_000, 1_600_000, 2_000_000];
         let names = ["frame", "a", "frame", "b", "frame", "c"];
         let expected: Vec<_> = names.into_iter().zip(times.map(Some)).collect();
         assert_eq!(out, expected);

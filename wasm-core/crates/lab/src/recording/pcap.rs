@@ -49,12 +49,7 @@ impl PcapReader {
                 self.lost = false;
                 Step::Take(bytes)
             }
-            Record::Frame {
-                bytes,
-                micros,
-                link,
-                frame,
-            } => {
+            Record::Frame { bytes, micros, link, frame } => {
                 self.lost = false;
                 let time = micros.map_or(FrameTime::None, FrameTime::EpochMicros);
                 let position = Position::Byte(position);
@@ -95,11 +90,7 @@ impl PcapReader {
             return Ok(());
         }
         let known = [nexmon::PORT, espectre::PORT].contains(&udp.port);
-        Err(if known {
-            SkipReason::UnknownPacket
-        } else {
-            SkipReason::ForeignPacket
-        })
+        Err(if known { SkipReason::UnknownPacket } else { SkipReason::ForeignPacket })
     }
 
     /// Names the format after the first kind of CSI found, and says when there is another.

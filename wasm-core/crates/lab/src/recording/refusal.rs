@@ -219,9 +219,7 @@ impl fmt::Display for Refusal {
                 "The file is UTF-16 text, seen in its first bytes. Save it as UTF-8 and open it \
                  again.",
             ),
-            Self::Unrecognised {
-                first: [a, b, c, d],
-            } => write!(
+            Self::Unrecognised { first: [a, b, c, d] } => write!(
                 f,
                 "The file is neither text nor a known recording: it begins with the bytes \
                  {a:02x} {b:02x} {c:02x} {d:02x}. Choose a CSI recording: .csi.jsonl, CSV, \
@@ -246,21 +244,14 @@ impl fmt::Display for Refusal {
                 "The file holds {packets} packets and none of them is CSI. Record the raw CSI \
                  packets as well.",
             ),
-            Self::NothingUsable {
-                skipped,
-                reason,
-                position,
-            } => write!(
+            Self::NothingUsable { skipped, reason, position } => write!(
                 f,
                 "No frame could be read: all {skipped} candidates were left out; the first, at \
                  {position}, because such lines or packets {reason}. Look at that place in the \
                  file and record or export it again.",
             ),
             Self::Foreign { name, advice, .. } => {
-                write!(
-                    f,
-                    "The file is {name}, recognised by its first bytes. {advice}"
-                )
+                write!(f, "The file is {name}, recognised by its first bytes. {advice}")
             }
         }
     }

@@ -40,23 +40,16 @@ pub(super) fn recognise(text: &[u8]) -> Option<(Format, &'static str)> {
         }
     }
     if contains(text, b"type,role,mac") {
-        return Some((
-            Format::Esp32CsiToolCsv,
-            "the header begins with type,role,mac",
-        ));
+        return Some((Format::Esp32CsiToolCsv, "the header begins with type,role,mac"));
     }
     let espressif = contains(text, b"type,id,mac") || contains(text, b"type,seq,mac");
-    espressif.then_some((
-        Format::EspressifCsv,
-        "the header begins with type,id,mac or type,seq,mac",
-    ))
+    espressif
+        .then_some((Format::EspressifCsv, "the header begins with type,id,mac or type,seq,mac"))
 }
 
 /// Which of the two formats the text after a mark belongs to.
 fn flavour(after: &[u8]) -> Option<Format> {
-    let role = [&b"AP,"[..], b"STA,", b"PASSIVE,"]
-        .iter()
-        .any(|role| after.starts_with(role));
+    let role = [&b"AP,"[..], b"STA,", b"PASSIVE,"].iter().any(|role| after.starts_with(role));
     let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
     if role {
         Some(Format::Esp32CsiToolCsv)
@@ -99,24 +92,19 @@ pub(super) struct SerialText {
 
 impl SerialText {
     pub(super) fn new(line_bytes: usize) -> Self {
-        Self {
-            lines: Lines::new(line_bytes),
-            parser: LineParser::default(),
-        }
+        Self { lines: Lines::new(line_bytes), parser: LineParser::default() }
     }
 }
 
 impl Reader for SerialText {
     fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
         let parser = &mut self.parser;
-        self.lines
-            .push(bytes, &mut |line, number| parser.line(line, number, sink));
+        self.lines.push(bytes, &mut |line, number| parser.line(line, number, sink));
     }
 
     fn finish(&mut self, sink: &mut Sink) {
         let parser = &mut self.parser;
-        self.lines
-            .finish(&mut |line, number| parser.line(line, number, sink));
+        self.lines.finish(&mut |line, number| parser.line(line, number, sink));
     }
 }
 
@@ -182,9 +170,7 @@ impl LineParser {
                 },
             );
         }
-        let label = self
-            .label_cell
-            .and_then(|cell| after.split(|b| *b == b',').nth(cell + 1));
+        let label = self.label_cell.and_then(|cell| after.split(|b| *b == b',').nth(cell + 1));
         let label = label.and_then(|cell| core::str::from_utf8(cell).ok());
         let meta = FrameMeta {
             time: scalars.time,
@@ -198,11 +184,8 @@ impl LineParser {
         };
         self.narrow.clear();
         self.narrow.extend(self.wide.iter().map(|&v| v as i8));
-        let fits = self
-            .wide
-            .iter()
-            .zip(&self.narrow)
-            .all(|(&wide, &narrow)| wide == i16::from(narrow));
+        let fits =
+            self.wide.iter().zip(&self.narrow).all(|(&wide, &narrow)| wide == i16::from(narrow));
         if fits {
             sink.frame(meta, CsiValues::Iq8(&self.narrow), at);
         } else if format == Format::Esp32CsiToolCsv {
@@ -278,12 +261,10 @@ pub(super) fn mac(cell: &[u8]) -> Sender {
 /// A receiver's 32-bit microseconds, printed signed or unsigned.
 pub(super) fn micros_32(cell: &[u8]) -> Option<FrameTime> {
     let micros = integer(cell)?;
-    Some(
-        match u32::try_from(micros).or_else(|_| i32::try_from(micros).map(|m| m as u32)) {
-            Ok(micros) => FrameTime::WrappingMicros32(micros),
-            Err(_) => FrameTime::Micros(micros),
-        },
-    )
+    Some(match u32::try_from(micros).or_else(|_| i32::try_from(micros).map(|m| m as u32)) {
+        Ok(micros) => FrameTime::WrappingMicros32(micros),
+        Err(_) => FrameTime::Micros(micros),
+    })
 }
 
 /// The layout that Espressif's radio header tells.
@@ -307,9 +288,7 @@ pub(super) fn layout(secondary: &[u8], bandwidth: &[u8], stbc: &[u8]) -> Layout 
 
 /// Received power in dBm, if the cell is one that a receiver can report.
 pub(super) fn rssi(cell: &[u8]) -> Option<i8> {
-    integer(cell)
-        .and_then(|dbm| i8::try_from(dbm).ok())
-        .filter(|dbm| *dbm < 20)
+    integer(cell).and_then(|dbm| i8::try_from(dbm).ok()).filter(|dbm| *dbm < 20)
 }
 
 /// Reads integers between `[` and `]`, separated by `separator` and spaces, into `out`.
@@ -332,24 +311,14 @@ pub(super) fn integers(text: &[u8], separator: u8, out: &mut Vec<i16>) -> Result
         at += usize::from(negative);
         let digits = at;
         let mut value = 0i32;
-        while let Some(digit) = text
-            .get(at)
-            .map(|b| b.wrapping_sub(b'0'))
-            .filter(|d| *d < 10)
-        {
+        while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
             value = (value * 10 + i32::from(digit)).min(100_000);
             at += 1;
         }
         if at == digits {
-            let word = text[at..]
-                .first_chunk::<3>()
-                .map(|w| w.map(|b| b.to_ascii_lowercase()));
+            let word = text[at..].first_chunk::<3>().map(|w| w.map(|b| b.to_ascii_lowercase()));
             let not_finite = matches!(word.as_ref(), Some(b"nan" | b"inf"));
-            return Err(if not_finite {
-                SkipReason::NotFinite
-            } else {
-                SkipReason::NotANumber
-            });
+            return Err(if not_finite { SkipReason::NotFinite } else { SkipReason::NotANumber });
         }
         let value = if negative { -value } else { value };
         out.push(i16::try_from(value).map_err(|_| SkipReason::ValueBeyondI16)?);
@@ -383,22 +352,13 @@ mod tests {
         assert_eq!(numbers("1.5 2", b' '), Err(SkipReason::NotANumber));
         assert_eq!(numbers("32767 -32768", b' '), Ok(vec![32767, -32768]));
         assert_eq!(numbers("32768", b' '), Err(SkipReason::ValueBeyondI16));
-        assert_eq!(
-            numbers("99999999999999999999", b' '),
-            Err(SkipReason::ValueBeyondI16)
-        );
+        assert_eq!(numbers("99999999999999999999", b' '), Err(SkipReason::ValueBeyondI16));
     }
 
     #[test]
     fn time_stamps_printed_signed_are_the_same_clock() {
-        assert_eq!(
-            micros_32(b"-1"),
-            Some(FrameTime::WrappingMicros32(u32::MAX))
-        );
-        assert_eq!(
-            micros_32(b"4294967295"),
-            Some(FrameTime::WrappingMicros32(u32::MAX))
-        );
+        assert_eq!(micros_32(b"-1"), Some(FrameTime::WrappingMicros32(u32::MAX)));
+        assert_eq!(micros_32(b"4294967295"), Some(FrameTime::WrappingMicros32(u32::MAX)));
         assert_eq!(micros_32(b"4294967296"), Some(FrameTime::Micros(1 << 32)));
         assert_eq!(micros_32(b"12x"), None);
     }

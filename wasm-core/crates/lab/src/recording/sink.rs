@@ -113,10 +113,9 @@ impl Sink {
             _ if count > MAX_VALUES => Some(SkipReason::TooManyValues),
             CsiValues::Iq8(_) | CsiValues::Iq16(_) if count % 2 == 1 => Some(SkipReason::OddCount),
             CsiValues::IqF32(v) if v.len() % 2 == 1 => Some(SkipReason::OddCount),
-            CsiValues::IqF32(v) | CsiValues::Amplitude(v) | CsiValues::FeatureState(v) => v
-                .iter()
-                .any(|x| !x.is_finite())
-                .then_some(SkipReason::NotFinite),
+            CsiValues::IqF32(v) | CsiValues::Amplitude(v) | CsiValues::FeatureState(v) => {
+                v.iter().any(|x| !x.is_finite()).then_some(SkipReason::NotFinite)
+            }
             _ => None,
         };
         if let Some(reason) = reason {
@@ -154,11 +153,7 @@ impl Sink {
             return;
         }
         *self.tally.skipped.entry(reason.code()).or_default() += 1;
-        let first = self
-            .tally
-            .skipped_first
-            .entry(reason.code())
-            .or_insert((reason, Vec::new()));
+        let first = self.tally.skipped_first.entry(reason.code()).or_insert((reason, Vec::new()));
         if first.1.len() < MAX_POSITIONS {
             first.1.push(position);
         }
@@ -222,11 +217,7 @@ impl Sink {
             layout: LayoutKey::new(&meta.layout, values.pairs()),
             value_type: ValueType::of(values),
         };
-        if self
-            .parts
-            .get(self.last_part)
-            .is_some_and(|(last, _)| *last == key)
-        {
+        if self.parts.get(self.last_part).is_some_and(|(last, _)| *last == key) {
             return Some(self.last_part);
         }
         let part = match self.part_of.get(&key) {
@@ -244,15 +235,8 @@ impl Sink {
 
     /// The repaired time: one clock for the file, but one a node for the nodes' own clocks.
     fn time(&mut self, meta: &FrameMeta<'_>) -> i64 {
-        let own_clock = matches!(
-            (meta.time, meta.sender),
-            (FrameTime::Micros(_), Sender::Node(_))
-        );
-        let owner = if own_clock {
-            meta.sender
-        } else {
-            Sender::Unknown
-        };
+        let own_clock = matches!((meta.time, meta.sender), (FrameTime::Micros(_), Sender::Node(_)));
+        let owner = if own_clock { meta.sender } else { Sender::Unknown };
         self.clocks.entry(owner).or_default().advance(meta.time)
     }
 
@@ -265,11 +249,7 @@ impl Sink {
             end -= 1;
         }
         let label = &label[..end];
-        if self
-            .labels
-            .get(usize::from(self.last_label))
-            .is_some_and(|last| last == label)
-        {
+        if self.labels.get(usize::from(self.last_label)).is_some_and(|last| last == label) {
             return self.last_label;
         }
         let known = self.label_of.get(label).copied();
@@ -313,28 +293,18 @@ impl Sink {
             return Err(Refusal::Empty);
         };
         let report = doctor::examine(self.tally, main, &streams, bytes);
-        Ok(Recording {
-            name,
-            report,
-            streams,
-            default_stream: 0,
-        })
+        Ok(Recording { name, report, streams, default_stream: 0 })
     }
 
     fn refusal(&self) -> Refusal {
         let skipped = self.skipped_total();
-        let only_other = skipped
-            == self
-                .tally
-                .skipped
-                .get(SkipReason::OtherLine.code())
-                .copied()
-                .unwrap_or(0);
+        let only_other =
+            skipped == self.tally.skipped.get(SkipReason::OtherLine.code()).copied().unwrap_or(0);
         match self.tally.first_skip {
             _ if self.header_seen && only_other => Refusal::HeaderOnly,
-            _ if only_other && !self.tally.packets.is_empty() => Refusal::NoCsiPackets {
-                packets: self.tally.packets.values().sum(),
-            },
+            _ if only_other && !self.tally.packets.is_empty() => {
+                Refusal::NoCsiPackets { packets: self.tally.packets.values().sum() }
+            }
             _ if only_other => Refusal::NoCsi { lines: self.lines },
             Some(_) => {
                 // The first place whose reason is about CSI.
@@ -346,11 +316,7 @@ impl Sink {
                 });
                 let (reason, position) =
                     first.unwrap_or((SkipReason::OtherLine, Position::Byte(0)));
-                Refusal::NothingUsable {
-                    skipped,
-                    reason,
-                    position,
-                }
+                Refusal::NothingUsable { skipped, reason, position }
             }
             None => Refusal::NoCsi { lines: self.lines },
         }

@@ -32,12 +32,7 @@ pub(super) struct Column<T> {
 impl<T: Copy> Column<T> {
     pub(super) fn new(width: usize) -> Self {
         let row_bytes = width.max(1) * size_of::<T>();
-        Self {
-            chunks: Vec::new(),
-            width,
-            rows_a_chunk: (CHUNK_BYTES / row_bytes).max(1),
-            rows: 0,
-        }
+        Self { chunks: Vec::new(), width, rows_a_chunk: (CHUNK_BYTES / row_bytes).max(1), rows: 0 }
     }
 
     /// Appends a row of `width` numbers.
@@ -45,11 +40,7 @@ impl<T: Copy> Column<T> {
         debug_assert_eq!(row.len(), self.width);
         if self.rows == self.chunks.len() * self.rows_a_chunk {
             // The first chunk grows as needed, so that many tiny streams stay tiny.
-            let full = if self.chunks.is_empty() {
-                0
-            } else {
-                self.rows_a_chunk * self.width
-            };
+            let full = if self.chunks.is_empty() { 0 } else { self.rows_a_chunk * self.width };
             self.chunks.push(Vec::with_capacity(full));
         }
         if let Some(chunk) = self.chunks.last_mut() {
@@ -62,9 +53,7 @@ impl<T: Copy> Column<T> {
     pub(super) fn row(&self, index: usize) -> &[T] {
         let start = index % self.rows_a_chunk * self.width;
         let chunk = self.chunks.get(index / self.rows_a_chunk);
-        chunk
-            .and_then(|chunk| chunk.get(start..start + self.width))
-            .unwrap_or(&[])
+        chunk.and_then(|chunk| chunk.get(start..start + self.width)).unwrap_or(&[])
     }
 
     pub(super) fn len(&self) -> usize {
@@ -161,10 +150,7 @@ impl Part {
             has_sequence: false,
             labels: Column::new(1),
             width,
-            evidence: Evidence {
-                alive: vec![0; values.pairs()],
-                ..Evidence::default()
-            },
+            evidence: Evidence { alive: vec![0; values.pairs()], ..Evidence::default() },
             duplicates: 0,
         }
     }
@@ -300,9 +286,7 @@ pub struct Stream {
 impl Stream {
     /// Frames in the stream.
     pub fn len(&self) -> usize {
-        self.order
-            .as_ref()
-            .map_or_else(|| self.parts.first().map_or(0, |p| p.len()), Vec::len)
+        self.order.as_ref().map_or_else(|| self.parts.first().map_or(0, |p| p.len()), Vec::len)
     }
 
     /// Whether there is no frame; never so in a finished recording.
@@ -312,23 +296,18 @@ impl Stream {
 
     fn place(&self, index: usize) -> Option<(&Part, usize)> {
         let (part, row) = match &self.order {
-            Some(order) => order
-                .get(index)
-                .map(|&(part, row)| (usize::from(part), row as usize))?,
+            Some(order) => {
+                order.get(index).map(|&(part, row)| (usize::from(part), row as usize))?
+            }
             None => (0, index),
         };
-        self.parts
-            .get(part)
-            .map(|part| (&**part, row))
-            .filter(|(part, row)| *row < part.len())
+        self.parts.get(part).map(|part| (&**part, row)).filter(|(part, row)| *row < part.len())
     }
 
     /// Frame `index`, its time counted from the stream's first frame. Beyond the end: an empty
     /// frame.
     pub fn frame(&self, index: usize) -> CsiFrame<'_> {
-        let values = self
-            .place(index)
-            .map(|(part, row)| part.values(row, self.values_per_frame));
+        let values = self.place(index).map(|(part, row)| part.values(row, self.values_per_frame));
         CsiFrame {
             time_micros: self.time_micros(index),
             values: values.unwrap_or(CsiValues::Iq8(&[])),
@@ -347,9 +326,7 @@ impl Stream {
         if !self.has_clock {
             return (index as f64 * 1e6 / f64::from(self.assumed_rate_hz.max(0.001))) as i64;
         }
-        let time = self
-            .place(index)
-            .and_then(|(part, row)| part.times.one(row));
+        let time = self.place(index).and_then(|(part, row)| part.times.one(row));
         time.map_or(0, |time| time - self.start_micros)
     }
 
@@ -367,15 +344,11 @@ impl Stream {
 
     /// Label of frame `index`, if it has one.
     pub fn label(&self, index: usize) -> Option<&str> {
-        self.label_names
-            .get(usize::from(self.label_number(index)))
-            .map(String::as_str)
+        self.label_names.get(usize::from(self.label_number(index))).map(String::as_str)
     }
 
     fn label_number(&self, index: usize) -> u16 {
-        self.place(index)
-            .and_then(|(part, row)| part.labels.one(row))
-            .unwrap_or(NO_LABEL)
+        self.place(index).and_then(|(part, row)| part.labels.one(row)).unwrap_or(NO_LABEL)
     }
 
     /// The stretches of equal labels, in time order.
@@ -425,18 +398,13 @@ impl Stream {
     /// clock or for fewer than two frames.
     pub fn rate_hz(&self) -> Option<f64> {
         let periods = self.len().checked_sub(1)?;
-        self.span_s()
-            .filter(|&span| span > 0.0)
-            .map(|span| periods as f64 / span)
+        self.span_s().filter(|&span| span > 0.0).map(|span| periods as f64 / span)
     }
 
     /// One by the median time between frames, in hertz. With bursts it lies far above
     /// [`Self::rate_hz`]. `None` without a clock or if half of the frames share their times.
     pub fn median_rate_hz(&self) -> Option<f64> {
-        self.has_clock
-            .then(|| median_period_micros(self))
-            .flatten()
-            .map(|period| 1e6 / period)
+        self.has_clock.then(|| median_period_micros(self)).flatten().map(|period| 1e6 / period)
     }
 
     /// The rate that times run at: measured, or assumed without a clock.

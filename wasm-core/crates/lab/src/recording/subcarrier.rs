@@ -80,12 +80,7 @@ impl LayoutKey {
             _ => None,
         };
         let secondary = layout.secondary.filter(|_| espressif);
-        Self {
-            rule: layout.rule,
-            secondary,
-            wide,
-            pairs: pairs as u32,
-        }
+        Self { rule: layout.rule, secondary, wide, pairs: pairs as u32 }
     }
 
     /// Whether the first 64 pairs of `self` and `other` are the same training field, told the
@@ -225,11 +220,9 @@ impl SubcarrierMap {
             SubcarrierRule::Features => {
                 (vec![unordered(pairs)], Order::Features, DecidedBy::Metadata)
             }
-            SubcarrierRule::Unordered => (
-                vec![unordered(pairs)],
-                Order::AmplitudeOnly,
-                DecidedBy::Unknown,
-            ),
+            SubcarrierRule::Unordered => {
+                (vec![unordered(pairs)], Order::AmplitudeOnly, DecidedBy::Unknown)
+            }
             SubcarrierRule::Listed(indices) => return Self::listed(indices, pairs),
             SubcarrierRule::First56 => {
                 let indices = (0..pairs as i16).map(|p| if p < 32 { p } else { p - 64 });
@@ -254,11 +247,7 @@ impl SubcarrierMap {
                     512 => Tones::Vht160,
                     _ => Tones::All,
                 };
-                (
-                    vec![Block::new(Field::None, pairs, tones)],
-                    Order::Fft,
-                    DecidedBy::Metadata,
-                )
+                (vec![Block::new(Field::None, pairs, tones)], Order::Fft, DecidedBy::Metadata)
             }
             SubcarrierRule::Espressif => espressif(key, evidence),
         };
@@ -266,19 +255,12 @@ impl SubcarrierMap {
     }
 
     fn listed(indices: &[i16], pairs: usize) -> Self {
-        let tones = if indices.iter().any(|k| k.unsigned_abs() > 28) {
-            Tones::Ht40
-        } else {
-            Tones::Ht20
-        };
+        let tones =
+            if indices.iter().any(|k| k.unsigned_abs() > 28) { Tones::Ht40 } else { Tones::Ht20 };
         let subcarriers = (0..pairs).map(|p| {
             let index = indices.get(p).copied();
             let role = index.map_or(Role::Data, |k| tones.role(k));
-            Subcarrier {
-                field: Field::HtLtf,
-                index,
-                role,
-            }
+            Subcarrier { field: Field::HtLtf, index, role }
         });
         Self {
             order: Order::Listed,
@@ -295,27 +277,14 @@ impl SubcarrierMap {
             (0..block.pairs).map(move |p| {
                 let index = ordered.then(|| block.index(p, order));
                 let role = index.map_or(Role::Data, |k| block.tones.role(k));
-                Subcarrier {
-                    field: block.field,
-                    index,
-                    role,
-                }
+                Subcarrier { field: block.field, index, role }
             })
         });
         let mut subcarriers: Vec<Subcarrier> = subcarriers.collect();
         if garbage {
-            subcarriers
-                .iter_mut()
-                .take(2)
-                .for_each(|s| s.role = Role::Garbage);
+            subcarriers.iter_mut().take(2).for_each(|s| s.role = Role::Garbage);
         }
-        Self {
-            order,
-            decided_by,
-            subcarriers,
-            blocks,
-            garbage,
-        }
+        Self { order, decided_by, subcarriers, blocks, garbage }
     }
 
     /// Returns the same pairs in another order: what a user says when the file does not tell.
@@ -339,9 +308,7 @@ impl SubcarrierMap {
 
     /// Whether the first block is a legacy training field of 64 pairs.
     pub(super) fn starts_with_lltf(&self) -> bool {
-        self.blocks
-            .first()
-            .is_some_and(|b| b.field == Field::Lltf && b.pairs == 64)
+        self.blocks.first().is_some_and(|b| b.field == Field::Lltf && b.pairs == 64)
     }
 
     /// Returns the training fields, in the order of the blocks.
@@ -356,18 +323,12 @@ impl SubcarrierMap {
     pub fn useful(&self) -> Vec<u16> {
         let field = [Field::HtLtf, Field::Lltf, Field::None].into_iter();
         let mut field = field.filter(|f| self.subcarriers.iter().any(|s| s.field == *f));
-        field
-            .next()
-            .map_or_else(Vec::new, |field| self.useful_of(field))
+        field.next().map_or_else(Vec::new, |field| self.useful_of(field))
     }
 
     /// Returns the useful pair positions of one training field, ascending in frequency.
     pub fn useful_of(&self, field: Field) -> Vec<u16> {
-        let of_field = self
-            .subcarriers
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| s.field == field);
+        let of_field = self.subcarriers.iter().enumerate().filter(|(_, s)| s.field == field);
         let useful = of_field.filter(|(_, s)| matches!(s.role, Role::Data | Role::Pilot));
         let mut useful: Vec<(Option<i16>, u16)> =
             useful.map(|(p, s)| (s.index, p as u16)).collect();

@@ -35,10 +35,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
 
 fn number(text: &str, most: i64) -> Option<i64> {
     let digits = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    digits
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|&n| n <= most)
+    digits.then(|| text.parse().ok()).flatten().filter(|&n| n <= most)
 }
 
 fn fraction_micros(text: &str) -> Option<i64> {
@@ -69,25 +66,12 @@ mod tests {
     #[test]
     fn dates_and_times() {
         // date -u -d 2026-04-03T02:09:46Z +%s
-        assert_eq!(
-            parse("2026-04-03T02:09:46.957Z"),
-            Some(1_775_182_186_957_000)
-        );
-        assert_eq!(
-            parse("2026-04-03 02:09:46.957577+00:00"),
-            Some(1_775_182_186_957_577)
-        );
+        assert_eq!(parse("2026-04-03T02:09:46.957Z"), Some(1_775_182_186_957_000));
+        assert_eq!(parse("2026-04-03 02:09:46.957577+00:00"), Some(1_775_182_186_957_577));
         assert_eq!(parse("1970/01/01 00:00"), Some(0));
         assert_eq!(parse("2000-02-29 00:00:00"), Some(951_782_400_000_000));
         assert_eq!(parse("00:00:01.5"), Some(1_500_000));
-        for text in [
-            "",
-            "x",
-            "2026-13-01 00:00",
-            "1:2:3:4",
-            "99999-01-01 00:00",
-            "12:61",
-        ] {
+        for text in ["", "x", "2026-13-01 00:00", "1:2:3:4", "99999-01-01 00:00", "12:61"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -143,14 +143,8 @@ impl Session {
             edges_dense: dense_edge_count(n, true),
             sparse_ms: between - started,
             dense_ms: ended - between,
-            logits_sparse: scene
-                .head
-                .forward(&scene.window.values, scene.backend)?
-                .logits,
-            logits_dense: scene
-                .head
-                .forward(&scene.window.values, BackendKind::Dense)?
-                .logits,
+            logits_sparse: scene.head.forward(&scene.window.values, scene.backend)?.logits,
+            logits_dense: scene.head.forward(&scene.window.values, BackendKind::Dense)?.logits,
             saturated: divergence::saturated(&input, &ask.pattern, &divergence),
             score_spread: divergence::score_spread(&input, scene.heads),
             divergence,
@@ -192,12 +186,7 @@ impl Session {
     pub fn sweep_begin(&mut self, ask: &AttentionAsk) -> Result<usize> {
         let scene = self.scene(ask)?;
         let input = scene.qkv.view();
-        let sweep = Sweep::new(
-            &input,
-            dense::forward(&input, true)?,
-            ask.pattern,
-            scene.weighting,
-        );
+        let sweep = Sweep::new(&input, dense::forward(&input, true)?, ask.pattern, scene.weighting);
         Ok(self.sweep.insert(SweepState(sweep)).0.remaining())
     }
 
@@ -222,11 +211,7 @@ impl Session {
     ///
     /// What the recording, the pipeline or the kernels refuse.
     pub fn classify(&mut self, frame: usize, n: usize) -> Result<Option<Classification>> {
-        let Some(head) = self
-            .model
-            .as_ref()
-            .and_then(|model| model.head.as_ref().ok())
-            .cloned()
+        let Some(head) = self.model.as_ref().and_then(|model| model.head.as_ref().ok()).cloned()
         else {
             return Ok(None);
         };
@@ -237,11 +222,7 @@ impl Session {
         if window.dim != head.feature_dim() {
             return Ok(None);
         }
-        let own = if head.backend().is_dense() {
-            BackendKind::Sparse
-        } else {
-            head.backend()
-        };
+        let own = if head.backend().is_dense() { BackendKind::Sparse } else { head.backend() };
         Ok(Some(Classification {
             sparse: softmax(&head.forward(&window.values, own)?.logits),
             dense: softmax(&head.forward(&window.values, BackendKind::Dense)?.logits),
@@ -252,10 +233,7 @@ impl Session {
         let mut head = self.need_model()?.head.clone()?;
         let window = self.window(ask.frame, ask.n)?;
         if window.dim != head.feature_dim() {
-            return Err(LabError::Features {
-                got: window.dim,
-                expected: head.feature_dim(),
-            });
+            return Err(LabError::Features { got: window.dim, expected: head.feature_dim() });
         }
         head.set_pattern(ask.pattern)?;
         let (weighting, backend) = if ask.ln_count {
@@ -265,24 +243,13 @@ impl Session {
         };
         let qkv = head.layer_qkv(&window.values, ask.layer, backend)?;
         let heads = ask.head.map_or(Heads::Mean, Heads::One);
-        Ok(Scene {
-            window,
-            head,
-            qkv,
-            heads,
-            weighting,
-            backend,
-        })
+        Ok(Scene { window, head, qkv, heads, weighting, backend })
     }
 }
 
 /// Both maps on one logarithmic scale.
 fn weight_rasters(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> (Raster, Raster) {
-    let largest = sparse
-        .iter()
-        .chain(dense)
-        .copied()
-        .fold(f32::MIN_POSITIVE, f32::max);
+    let largest = sparse.iter().chain(dense).copied().fold(f32::MIN_POSITIVE, f32::max);
     let max = largest.log10();
     let range = (max - MAP_DECADES, max);
     let paint = |weights: &[f32]| {
@@ -293,23 +260,14 @@ fn weight_rasters(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> (Raste
 }
 
 fn difference_raster(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> Raster {
-    let difference: Vec<f32> = dense
-        .iter()
-        .zip(sparse)
-        .map(|(dense, sparse)| dense - sparse)
-        .collect();
+    let difference: Vec<f32> =
+        dense.iter().zip(sparse).map(|(dense, sparse)| dense - sparse).collect();
     // The diagonal of the first rows would outshine everything: the 99.5th percentile of what is
     // not zero is the end of the scale.
-    let mut sizes: Vec<f32> = difference
-        .iter()
-        .map(|value| value.abs())
-        .filter(|size| *size > 0.0)
-        .collect();
-    let most = if sizes.is_empty() {
-        1.0
-    } else {
-        crate::raster::quantiles(&mut sizes, 0.0, 0.995).1
-    };
+    let mut sizes: Vec<f32> =
+        difference.iter().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
+    let most =
+        if sizes.is_empty() { 1.0 } else { crate::raster::quantiles(&mut sizes, 0.0, 0.995).1 };
     Raster::paint(&difference, n, (-most, most), ColourMap::Vik, dark)
 }
 

@@ -126,17 +126,11 @@ impl fmt::Display for LabError {
             Self::EmptyMask => f.write_str("the mask leaves no subcarrier"),
             Self::NoModel => f.write_str("no model is open"),
             Self::Features { got, expected } => {
-                write!(
-                    f,
-                    "a feature row has {got} numbers, the model reads {expected}"
-                )
+                write!(f, "a feature row has {got} numbers, the model reads {expected}")
             }
             Self::NoRows => f.write_str("there is no feature row up to the cursor"),
             Self::TooManyRows { limit } => {
-                write!(
-                    f,
-                    "the feature rows up to the cursor hold more than {limit} numbers"
-                )
+                write!(f, "the feature rows up to the cursor hold more than {limit} numbers")
             }
             Self::Matrix { index, count } => {
                 write!(f, "the model has {count} matrices, not a matrix {index}")

@@ -125,13 +125,7 @@ impl FeatureRows {
 
     /// Makes the rows up to a frame. A frame that the pipeline refuses is left out and counted.
     fn advance_to(&mut self, frame: usize, stream: &Stream) -> Result<()> {
-        let Self {
-            extractor,
-            values,
-            times_s,
-            starts,
-            ..
-        } = self;
+        let Self { extractor, values, times_s, starts, .. } = self;
         while self.next_frame <= frame.min(stream.len().saturating_sub(1)) {
             let pushed = extractor.push(&stream.frame(self.next_frame), &mut |row| {
                 if row.starts {
@@ -160,11 +154,7 @@ impl FeatureRows {
         }
         let mut values = self.values[first * self.dim..end * self.dim].to_vec();
         self.extractor.config().finish_window(&mut values);
-        Ok(Window {
-            values,
-            times_s: self.times_s[first..end].to_vec(),
-            dim: self.dim,
-        })
+        Ok(Window { values, times_s: self.times_s[first..end].to_vec(), dim: self.dim })
     }
 }
 
@@ -176,10 +166,7 @@ impl Session {
     /// [`LabError::NoRecording`]; [`LabError::Feature`] when the recording's pairs do not suit it.
     pub fn pipeline(&mut self) -> Result<PipelineView> {
         let ask = self.pipeline_ask()?;
-        let model_input_dim = self
-            .model
-            .as_ref()
-            .map_or(0, |model| model.blob.feature_dim());
+        let model_input_dim = self.model.as_ref().map_or(0, |model| model.blob.feature_dim());
         let open = self.opened_mut()?;
         let config = open.config(&ask);
         config.validate()?;
@@ -219,11 +206,7 @@ impl Session {
     /// [`LabError::TooManyRows`].
     pub fn feature_window(&mut self, frame: usize, n: usize, dark: bool) -> Result<FeatureWindow> {
         let around_zero = self.pipeline_ask()?.mean_removal != Removal::None;
-        let Window {
-            values,
-            times_s,
-            dim,
-        } = self.window(frame, n)?;
+        let Window { values, times_s, dim } = self.window(frame, n)?;
         let rows = times_s.len();
         let mut picture = Vec::with_capacity(values.len());
         for feature in (0..dim).rev() {
@@ -238,13 +221,7 @@ impl Session {
             Raster::paint(&picture, rows, (min, max), ColourMap::Cividis, dark)
         };
         let (first_s, last_s) = (times_s[0], times_s[rows - 1]);
-        Ok(FeatureWindow {
-            raster,
-            first_s,
-            last_s,
-            rows,
-            dim,
-        })
+        Ok(FeatureWindow { raster, first_s, last_s, rows, dim })
     }
 
     /// The last `n` rows up to a frame, ready for the head.
@@ -253,10 +230,7 @@ impl Session {
         let open = self.opened_mut()?;
         let count = open.times_s.len();
         if frame >= count {
-            return Err(LabError::Frame {
-                index: frame,
-                count,
-            });
+            return Err(LabError::Frame { index: frame, count });
         }
         let mut rows = match open.features.take() {
             Some(rows) => rows,
@@ -287,10 +261,7 @@ impl Open {
             divide_by_mean: true,
             mean_removal: Removal::Window,
             time_constant_s: 2.0,
-            rate_hz: DEFAULT_RATES_HZ
-                .into_iter()
-                .find(|usual| *usual <= rate)
-                .unwrap_or(0.0),
+            rate_hz: DEFAULT_RATES_HZ.into_iter().find(|usual| *usual <= rate).unwrap_or(0.0),
             lags: Vec::new(),
             lag_absolute: false,
         }
@@ -300,24 +271,16 @@ impl Open {
     fn config(&self, ask: &PipelineAsk) -> PipelineConfig {
         let is_state = self.stream().kind == StreamKind::FeatureState;
         PipelineConfig {
-            source: if is_state {
-                FeatureSource::FeatureState
-            } else {
-                FeatureSource::Csi
-            },
-            useful: if is_state {
-                Vec::new()
-            } else {
-                self.useful.clone()
-            },
+            source: if is_state { FeatureSource::FeatureState } else { FeatureSource::Csi },
+            useful: if is_state { Vec::new() } else { self.useful.clone() },
             bands: if is_state { 0 } else { ask.bands },
             divide_by_mean: ask.divide_by_mean && !is_state,
             mean_removal: match ask.mean_removal {
                 Removal::None => MeanRemoval::None,
                 Removal::Window => MeanRemoval::Window,
-                Removal::Exponential => MeanRemoval::Exponential {
-                    time_constant_s: ask.time_constant_s,
-                },
+                Removal::Exponential => {
+                    MeanRemoval::Exponential { time_constant_s: ask.time_constant_s }
+                }
             },
             rate_hz: ask.rate_hz,
             lags: ask.lags.clone(),
@@ -333,15 +296,8 @@ fn steps(config: &PipelineConfig, open: &Open) -> Vec<String> {
             steps.push("The nine numbers of each feature state.".to_string())
         }
         FeatureSource::Csi => {
-            let chosen = if open.mask.is_some() {
-                "chosen by hand"
-            } else {
-                "data and pilots"
-            };
-            steps.push(format!(
-                "Amplitude of {} subcarriers, {chosen}.",
-                config.useful.len()
-            ));
+            let chosen = if open.mask.is_some() { "chosen by hand" } else { "data and pilots" };
+            steps.push(format!("Amplitude of {} subcarriers, {chosen}.", config.useful.len()));
         }
     }
     if config.divide_by_mean {
@@ -367,14 +323,8 @@ fn steps(config: &PipelineConfig, open: &Open) -> Vec<String> {
         }
     }
     for lag in &config.lags {
-        let absolute = if config.lag_absolute {
-            " and its absolute value"
-        } else {
-            ""
-        };
-        steps.push(format!(
-            "The difference from {lag} rows before{absolute} is added."
-        ));
+        let absolute = if config.lag_absolute { " and its absolute value" } else { "" };
+        steps.push(format!("The difference from {lag} rows before{absolute} is added."));
     }
     steps
 }

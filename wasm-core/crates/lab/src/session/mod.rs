@@ -238,15 +238,8 @@ impl Session {
             if pairs.is_empty() {
                 return Err(LabError::EmptyMask);
             }
-            if let Some(pair) = pairs
-                .iter()
-                .copied()
-                .find(|pair| usize::from(*pair) >= count)
-            {
-                return Err(LabError::Pair {
-                    index: usize::from(pair),
-                    count,
-                });
+            if let Some(pair) = pairs.iter().copied().find(|pair| usize::from(*pair) >= count) {
+                return Err(LabError::Pair { index: usize::from(pair), count });
             }
         }
         open.mask = pairs.map(<[u16]>::to_vec);
@@ -271,9 +264,7 @@ impl Session {
     /// [`LabError::NoRecording`].
     pub fn times_micros(&self) -> Result<Vec<f64>> {
         let stream = self.opened()?.stream();
-        Ok((0..stream.len())
-            .map(|frame| stream.time_micros(frame) as f64)
-            .collect())
+        Ok((0..stream.len()).map(|frame| stream.time_micros(frame) as f64).collect())
     }
 
     /// The subcarrier map, in the order of the frame.
@@ -288,10 +279,7 @@ impl Session {
             k: subcarrier.index,
             role: subcarrier.role,
             field: subcarrier.field,
-            useful: open
-                .useful
-                .iter()
-                .any(|useful| usize::from(*useful) == pair),
+            useful: open.useful.iter().any(|useful| usize::from(*useful) == pair),
         };
         Ok(open.map.subcarriers.iter().enumerate().map(view).collect())
     }
@@ -311,10 +299,7 @@ impl Open {
         let map = recording
             .streams
             .get(selected)
-            .ok_or(LabError::Stream {
-                index: selected,
-                count,
-            })?
+            .ok_or(LabError::Stream { index: selected, count })?
             .map
             .clone();
         let mut open = Self {
@@ -340,34 +325,22 @@ impl Open {
     /// Computes everything that follows from stream, order and mask.
     fn refresh(&mut self) {
         let stream = &self.recording.streams[self.selected];
-        self.map = self
-            .order
-            .map_or_else(|| stream.map.clone(), |order| stream.map.with_order(order));
+        self.map =
+            self.order.map_or_else(|| stream.map.clone(), |order| stream.map.with_order(order));
         self.useful = match &self.mask {
             None => self.map.useful(),
             Some(mask) => {
                 let mut pairs = mask.clone();
                 pairs.sort_by_key(|pair| {
-                    (
-                        self.map
-                            .subcarriers
-                            .get(usize::from(*pair))
-                            .and_then(|s| s.index),
-                        *pair,
-                    )
+                    (self.map.subcarriers.get(usize::from(*pair)).and_then(|s| s.index), *pair)
                 });
                 pairs.dedup();
                 pairs
             }
         };
-        self.times_s = (0..stream.len())
-            .map(|frame| stream.time_micros(frame) as f64 / 1e6)
-            .collect();
-        let mut periods: Vec<f64> = self
-            .times_s
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .collect();
+        self.times_s =
+            (0..stream.len()).map(|frame| stream.time_micros(frame) as f64 / 1e6).collect();
+        let mut periods: Vec<f64> = self.times_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let middle = periods.len() / 2;
         self.median_period_s = if periods.is_empty() {
             0.0

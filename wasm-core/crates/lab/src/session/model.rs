@@ -40,13 +40,7 @@ pub(super) struct Model {
 impl Model {
     fn new(name: &str, blob: WeightBlob, bytes: Vec<u8>, seed: Option<u64>) -> Result<Self> {
         let view = BlobView::new(name, &blob, &bytes, seed)?;
-        Ok(Self {
-            head: TemporalHead::from_blob(&blob),
-            blob,
-            bytes,
-            view,
-            seed,
-        })
+        Ok(Self { head: TemporalHead::from_blob(&blob), blob, bytes, view, seed })
     }
 }
 
@@ -97,9 +91,7 @@ impl Session {
         let (blob, error) = model.blob.to_dtype(dtype);
         let bytes = blob.encode()?;
         let (name, seed) = (model.view.name.clone(), model.seed);
-        let view = self
-            .set_model(Model::new(&name, blob, bytes, seed)?)?
-            .clone();
+        let view = self.set_model(Model::new(&name, blob, bytes, seed)?)?.clone();
         Ok(Conversion { view, error })
     }
 
@@ -126,15 +118,9 @@ impl Session {
     fn matrix(&self, index: usize) -> Result<(&[f32], usize)> {
         let blob = &self.need_model()?.blob;
         let matrices = blob.matrices();
-        let error = LabError::Matrix {
-            index,
-            count: matrices.len(),
-        };
+        let error = LabError::Matrix { index, count: matrices.len() };
         let matrix = matrices.get(index).ok_or(error)?;
-        Ok((
-            blob.weights.get(matrix.range.clone()).ok_or(error)?,
-            matrix.cols,
-        ))
+        Ok((blob.weights.get(matrix.range.clone()).ok_or(error)?, matrix.cols))
     }
 
     pub(super) fn need_model(&self) -> Result<&Model> {

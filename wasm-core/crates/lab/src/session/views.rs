@@ -106,10 +106,9 @@ impl Session {
             }
         }
         let (range, map) = match ask.kind {
-            WaterfallKind::Phase => (
-                (-core::f32::consts::PI, core::f32::consts::PI),
-                ColourMap::Twilight,
-            ),
+            WaterfallKind::Phase => {
+                ((-core::f32::consts::PI, core::f32::consts::PI), ColourMap::Twilight)
+            }
             WaterfallKind::Amplitude => (open.amplitude_scale(ask.gain), ColourMap::Cividis),
             WaterfallKind::Variance => (open.variance_scale(ask.gain), ColourMap::Cividis),
         };
@@ -147,13 +146,7 @@ impl Session {
             };
             (open.times_s[frame], value)
         });
-        Ok(thin(
-            points,
-            start_s,
-            end_s,
-            columns.min(MAX_COLUMNS),
-            open.gap_s(),
-        ))
+        Ok(thin(points, start_s, end_s, columns.min(MAX_COLUMNS), open.gap_s()))
     }
 
     /// RSSI over time in dBm; empty where it is unknown.
@@ -167,13 +160,7 @@ impl Session {
         let points = open
             .frames_between(start_s, end_s)
             .filter_map(|frame| Some((open.times_s[frame], f32::from(stream.rssi_dbm(frame)?))));
-        Ok(thin(
-            points,
-            start_s,
-            end_s,
-            columns.min(MAX_COLUMNS),
-            open.gap_s(),
-        ))
+        Ok(thin(points, start_s, end_s, columns.min(MAX_COLUMNS), open.gap_s()))
     }
 
     /// Frames per second in the second around each pixel column; at the ends of the recording
@@ -210,24 +197,15 @@ impl Session {
         let mut points = Vec::new();
         for column in 0..columns {
             let part = |column: usize| end_s * column as f64 / columns as f64;
-            for frame in spread(
-                open.frames_between(part(column), part(column + 1)),
-                FRAMES_A_COLUMN,
-            ) {
-                if frame == 0
-                    || points
-                        .last()
-                        .is_some_and(|(at, _)| *at >= open.times_s[frame])
-                {
+            for frame in
+                spread(open.frames_between(part(column), part(column + 1)), FRAMES_A_COLUMN)
+            {
+                if frame == 0 || points.last().is_some_and(|(at, _)| *at >= open.times_s[frame]) {
                     continue;
                 }
                 open.amplitudes(frame - 1, &useful, true, &mut last);
                 open.amplitudes(frame, &useful, true, &mut now);
-                let change: f32 = last
-                    .iter()
-                    .zip(&now)
-                    .map(|(last, now)| (now - last).abs())
-                    .sum();
+                let change: f32 = last.iter().zip(&now).map(|(last, now)| (now - last).abs()).sum();
                 points.push((open.times_s[frame], change / useful.len().max(1) as f32));
             }
         }
@@ -243,17 +221,12 @@ impl Session {
         let open = self.opened()?;
         let count = open.stream().len();
         if frame >= count {
-            return Err(LabError::Frame {
-                index: frame,
-                count,
-            });
+            return Err(LabError::Frame { index: frame, count });
         }
         let mut pairs = open.rows(false);
         pairs.reverse();
-        let mut view = SpectrumView {
-            amplitude: vec![0.0; pairs.len()],
-            ..SpectrumView::default()
-        };
+        let mut view =
+            SpectrumView { amplitude: vec![0.0; pairs.len()], ..SpectrumView::default() };
         open.amplitudes(frame, &pairs, gain, &mut view.amplitude);
         for pair in pairs {
             let subcarrier = &open.map.subcarriers[pair];
@@ -276,35 +249,20 @@ struct Scratch<'a> {
 impl<'a> Scratch<'a> {
     fn new(rows: &'a [usize]) -> Self {
         let zeros = || vec![0.0; rows.len()];
-        Self {
-            rows,
-            one: zeros(),
-            mean: zeros(),
-            squares: zeros(),
-            result: zeros(),
-        }
+        Self { rows, one: zeros(), mean: zeros(), squares: zeros(), result: zeros() }
     }
 }
 
 impl Open {
     fn need_phase(&self, needed: bool) -> Result<()> {
-        if needed && self.stream().kind != StreamKind::Iq {
-            Err(LabError::NoPhase)
-        } else {
-            Ok(())
-        }
+        if needed && self.stream().kind != StreamKind::Iq { Err(LabError::NoPhase) } else { Ok(()) }
     }
 
     /// Pair positions from the highest subcarrier index to the lowest; training fields of the
     /// same frame follow each other.
     fn rows(&self, useful_only: bool) -> Vec<usize> {
         if useful_only {
-            return self
-                .useful
-                .iter()
-                .rev()
-                .map(|pair| usize::from(*pair))
-                .collect();
+            return self.useful.iter().rev().map(|pair| usize::from(*pair)).collect();
         }
         let subcarriers = &self.map.subcarriers;
         let mut block = 0;
@@ -335,22 +293,14 @@ impl Open {
     }
 
     fn mean_amplitude(&self, values: &CsiValues<'_>) -> f32 {
-        let sum: f32 = self
-            .useful
-            .iter()
-            .map(|pair| amplitude(values, usize::from(*pair)))
-            .sum();
+        let sum: f32 = self.useful.iter().map(|pair| amplitude(values, usize::from(*pair))).sum();
         sum / self.useful.len().max(1) as f32
     }
 
     /// Amplitudes of some pairs of one frame; NaN where the frame has no such pair, or no mean.
     fn amplitudes(&self, frame: usize, pairs: &[usize], gain: bool, out: &mut [f32]) {
         let values = self.stream().frame(frame).values;
-        let scale = if gain {
-            1.0 / self.mean_amplitude(&values)
-        } else {
-            1.0
-        };
+        let scale = if gain { 1.0 / self.mean_amplitude(&values) } else { 1.0 };
         for (out, pair) in out.iter_mut().zip(pairs) {
             *out = amplitude(&values, *pair) * scale;
         }
@@ -394,11 +344,8 @@ impl Open {
             self.amplitudes(frame, scratch.rows, gain, &mut scratch.one);
             count += 1.0;
             // Welford's update: no difference of large sums.
-            for ((mean, squares), value) in scratch
-                .mean
-                .iter_mut()
-                .zip(&mut scratch.squares)
-                .zip(&scratch.one)
+            for ((mean, squares), value) in
+                scratch.mean.iter_mut().zip(&mut scratch.squares).zip(&scratch.one)
             {
                 let away = value - *mean;
                 *mean += away / count;
@@ -450,25 +397,14 @@ impl Open {
 
 /// A range that is not empty.
 fn widened((min, max): (f32, f32)) -> (f32, f32) {
-    if max > min {
-        (min, max)
-    } else {
-        (min, min + 1.0)
-    }
+    if max > min { (min, max) } else { (min, min + 1.0) }
 }
 
 /// At most `most` numbers of a range, evenly spread, in order, first and last included.
 fn spread(range: Range<usize>, most: usize) -> impl Iterator<Item = usize> {
     let (start, len) = (range.start, range.len());
     let count = len.min(most);
-    (0..count).map(move |i| {
-        start
-            + if count > 1 {
-                i * (len - 1) / (count - 1)
-            } else {
-                len / 2
-            }
-    })
+    (0..count).map(move |i| start + if count > 1 { i * (len - 1) / (count - 1) } else { len / 2 })
 }
 
 /// [`CsiValues::amplitude`] with NaN beyond the end. The square root is correctly rounded in
@@ -477,12 +413,8 @@ fn amplitude(values: &CsiValues<'_>, pair: usize) -> f32 {
     let at = 2 * pair;
     let of = |imag: f32, real: f32| (real * real + imag * imag).sqrt();
     match values {
-        CsiValues::Iq8(v) => v
-            .get(at..at + 2)
-            .map(|v| of(f32::from(v[0]), f32::from(v[1]))),
-        CsiValues::Iq16(v) => v
-            .get(at..at + 2)
-            .map(|v| of(f32::from(v[0]), f32::from(v[1]))),
+        CsiValues::Iq8(v) => v.get(at..at + 2).map(|v| of(f32::from(v[0]), f32::from(v[1]))),
+        CsiValues::Iq16(v) => v.get(at..at + 2).map(|v| of(f32::from(v[0]), f32::from(v[1]))),
         CsiValues::IqF32(v) => v.get(at..at + 2).map(|v| of(v[0], v[1])),
         CsiValues::Amplitude(v) | CsiValues::FeatureState(v) => v.get(pair).copied(),
     }
@@ -491,11 +423,7 @@ fn amplitude(values: &CsiValues<'_>, pair: usize) -> f32 {
 
 /// [`CsiValues::phase_rad`] with NaN beyond the end and without pairs.
 fn phase(values: &CsiValues<'_>, pair: usize) -> f32 {
-    if pair < values.pairs() {
-        values.phase_rad(pair).unwrap_or(f32::NAN)
-    } else {
-        f32::NAN
-    }
+    if pair < values.pairs() { values.phase_rad(pair).unwrap_or(f32::NAN) } else { f32::NAN }
 }
 
 #[cfg(test)]

@@ -10,12 +10,7 @@ pub fn pack(groups: &[Vec<i16>], skip: usize, bits: usize) -> Vec<u8> {
             stream.extend((0..bits).map(|bit| number >> bit & 1 == 1));
         }
     }
-    let byte = |bits: &[bool]| {
-        bits.iter()
-            .enumerate()
-            .map(|(at, &bit)| u8::from(bit) << at)
-            .sum()
-    };
+    let byte = |bits: &[bool]| bits.iter().enumerate().map(|(at, &bit)| u8::from(bit) << at).sum();
     stream.chunks(8).map(byte).collect()
 }
 
@@ -74,33 +69,12 @@ pub fn atheros(
     let csi = pack(&[numbers], 0, 10);
     let payload = [0xaa; 5];
     let u16 = |n: u16| {
-        if big_endian {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }
     };
-    let mut record = if big_endian {
-        micros.to_be_bytes()
-    } else {
-        micros.to_le_bytes()
-    }
-    .to_vec();
+    let mut record = if big_endian { micros.to_be_bytes() } else { micros.to_le_bytes() }.to_vec();
     record.extend(u16(csi.len() as u16));
     record.extend(u16(2437));
-    record.extend([
-        0,
-        0,
-        143,
-        u8::from(tones == 114),
-        tones,
-        rx,
-        tx,
-        52,
-        38,
-        52,
-        36,
-    ]);
+    record.extend([0, 0, 143, u8::from(tones == 114), tones, rx, tx, 52, 38, 52, 36]);
     record.extend(u16(payload.len() as u16));
     record.extend(csi);
     record.extend(payload);
@@ -144,18 +118,10 @@ pub fn link(link: u32, packet: &[u8]) -> Vec<u8> {
 /// A classic capture of frames of one link type, a tenth of a second apart.
 pub fn pcap(big_endian: bool, nanos: bool, link_type: u32, frames: &[Vec<u8>]) -> Vec<u8> {
     let u32 = |n: u32| {
-        if big_endian {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }
     };
     let u16 = |n: u16| {
-        if big_endian {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }
     };
     let mut out = u32(if nanos { 0xa1b2_3c4d } else { 0xa1b2_c3d4 }).to_vec();
     out.extend([u16(2), u16(4)].concat());
@@ -164,13 +130,8 @@ pub fn pcap(big_endian: bool, nanos: bool, link_type: u32, frames: &[Vec<u8>]) -
         let tenth = if nanos { 100_000_000 } else { 100_000 };
         let bytes = frame.len() as u32;
         out.extend(
-            [
-                u32(1_700_000_000 + index / 10),
-                u32(index % 10 * tenth),
-                u32(bytes),
-                u32(bytes),
-            ]
-            .concat(),
+            [u32(1_700_000_000 + index / 10), u32(index % 10 * tenth), u32(bytes), u32(bytes)]
+                .concat(),
         );
         out.extend(frame);
     }
@@ -181,18 +142,10 @@ pub fn pcap(big_endian: bool, nanos: bool, link_type: u32, frames: &[Vec<u8>]) -
 /// `10^-resolution` s.
 pub fn pcapng(big_endian: bool, resolution: u8, link_type: u16, frames: &[Vec<u8>]) -> Vec<u8> {
     let u32 = |n: u32| {
-        if big_endian {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }
     };
     let u16 = |n: u16| {
-        if big_endian {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }
     };
     let block = |kind: u32, body: &[u8]| {
         let mut body = body.to_vec();
@@ -208,14 +161,7 @@ pub fn pcapng(big_endian: bool, resolution: u8, link_type: u16, frames: &[Vec<u8
     for (index, frame) in (0u64..).zip(frames) {
         let ticks = (17_000_000_000 + index) * 10u64.pow(u32::from(resolution) - 1);
         let bytes = u32(frame.len() as u32);
-        let head = [
-            u32(0),
-            u32((ticks >> 32) as u32),
-            u32(ticks as u32),
-            bytes,
-            bytes,
-        ]
-        .concat();
+        let head = [u32(0), u32((ticks >> 32) as u32), u32(ticks as u32), bytes, bytes].concat();
         out.extend(block(6, &[head, frame.clone()].concat()));
     }
     out
@@ -229,9 +175,7 @@ pub fn raw_csi(node: u8, sequence: u32, pairs: &[(i8, i8)]) -> Vec<u8> {
     out.extend(2437u32.to_le_bytes());
     out.extend(sequence.to_le_bytes());
     out.extend([-50i8 as u8, -92i8 as u8, 0, 0]);
-    pairs
-        .iter()
-        .for_each(|&(imaginary, real)| out.extend([imaginary as u8, real as u8]));
+    pairs.iter().for_each(|&(imaginary, real)| out.extend([imaginary as u8, real as u8]));
     out
 }
 
@@ -251,9 +195,7 @@ pub fn feature_state(node: u8, micros: u64, values: [f32; 9]) -> Vec<u8> {
     let mut out = 0xC511_0006u32.to_le_bytes().to_vec();
     out.extend([node, 0, 0, 0]);
     out.extend(micros.to_le_bytes());
-    values
-        .iter()
-        .for_each(|value| out.extend(value.to_le_bytes()));
+    values.iter().for_each(|value| out.extend(value.to_le_bytes()));
     out.extend([0; 4]);
     let crc = crc32(&out);
     out.extend(crc.to_le_bytes());
@@ -263,13 +205,7 @@ pub fn feature_state(node: u8, micros: u64, values: [f32; 9]) -> Vec<u8> {
 /// CRC-32/IEEE, one bit at a time.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32| {
-        if crc & 1 == 1 {
-            crc >> 1 ^ 0xEDB8_8320
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 }
     };
-    !bytes.iter().fold(!0u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc))
-    })
+    !bytes.iter().fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
 }

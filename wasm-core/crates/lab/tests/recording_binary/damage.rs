@@ -13,27 +13,16 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
     let packets: Vec<Vec<u8>> = (0..8u32)
         .flat_map(|n| {
             let raw = raw_csi(1 + n as u8 % 2, n / 2, &[(n as i8, 3); 64]);
-            [
-                raw,
-                feature_state(1, u64::from(n) * 200_000, [0.5; 9]),
-                vitals(2, n * 1000),
-            ]
+            [raw, feature_state(1, u64::from(n) * 200_000, [0.5; 9]), vitals(2, n * 1000)]
         })
         .collect();
     let udp: Vec<Vec<u8>> = packets.iter().map(|p| link(1, &ipv4(5005, p))).collect();
-    let nexmons = (0..6u32).map(|n| {
-        link(
-            1,
-            &ipv4(5500, &nexmon([0x11; 4], 0, 0x65, &[n << 16 | 5; 64])),
-        )
-    });
+    let nexmons =
+        (0..6u32).map(|n| link(1, &ipv4(5500, &nexmon([0x11; 4], 0, 0x65, &[n << 16 | 5; 64]))));
     let nexmons: Vec<Vec<u8>> = nexmons.collect();
-    let intels: Vec<Vec<u8>> = (0..6)
-        .map(|n| intel(n * 1000, (3, 2), 0b01_00_10, value))
-        .collect();
-    let atheroses: Vec<Vec<u8>> = (0..6)
-        .map(|n| atheros(false, n * 1000, (56, 2, 1), wide))
-        .collect();
+    let intels: Vec<Vec<u8>> = (0..6).map(|n| intel(n * 1000, (3, 2), 0b01_00_10, value)).collect();
+    let atheroses: Vec<Vec<u8>> =
+        (0..6).map(|n| atheros(false, n * 1000, (56, 2, 1), wide)).collect();
     vec![
         ("adr018", packets.concat()),
         ("adr018 pcap", pcap(false, false, 1, &udp)),
@@ -56,11 +45,7 @@ fn chunking_never_changes_a_recording() {
             let whole = told(&read(&bytes));
             for piece in [1, 2, 3, 7, 16, 61, 1000] {
                 let pieces = read_in(piece, &bytes).map(|recording| told(&recording));
-                assert_eq!(
-                    pieces.as_ref(),
-                    Ok(&whole),
-                    "{name}, pieces of {piece}, {damaged}"
-                );
+                assert_eq!(pieces.as_ref(), Ok(&whole), "{name}, pieces of {piece}, {damaged}");
             }
         }
     }
@@ -78,17 +63,9 @@ fn a_cut_keeps_the_frames_before_it_and_names_the_byte() {
             "{name}: {} frames",
             report.frames
         );
-        assert_eq!(
-            report.skipped.get("cut-short"),
-            Some(&1),
-            "{name}: {:?}",
-            report.skipped
-        );
+        assert_eq!(report.skipped.get("cut-short"), Some(&1), "{name}: {:?}", report.skipped);
         let place = &report.skipped_at["cut-short"][0];
-        let byte: usize = place
-            .strip_prefix("byte ")
-            .and_then(|b| b.parse().ok())
-            .unwrap_or(0);
+        let byte: usize = place.strip_prefix("byte ").and_then(|b| b.parse().ok()).unwrap_or(0);
         assert!(byte < cut && cut - byte < 600, "{name}: {place} of {cut}");
     }
 }
@@ -101,11 +78,7 @@ fn frames_after_a_damaged_stretch_are_found_again() {
         let at = bytes.len() / 3;
         bytes.splice(at..at + 300, (0..90u8).map(|n| n.wrapping_mul(31) | 0x80));
         let report = read(&bytes).report;
-        assert!(
-            report.frames + 2 >= whole,
-            "{name}: {} of {whole} frames",
-            report.frames
-        );
+        assert!(report.frames + 2 >= whole, "{name}: {} of {whole} frames", report.frames);
         assert!(report.frames < whole, "{name}");
         assert!(!report.skipped.is_empty(), "{name}");
     }
@@ -117,16 +90,11 @@ fn a_record_of_a_gigabyte_is_damage_not_an_allocation() {
     let good = pcap(false, false, 1, &[frame.clone(), frame.clone(), frame]);
     let record = (good.len() - 24) / 3;
     let mut bytes = good[..24 + record].to_vec();
-    bytes.extend([
-        0, 0xf1, 0x53, 0x65, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0x40,
-    ]);
+    bytes.extend([0, 0xf1, 0x53, 0x65, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0x40]);
     bytes.extend(&good[24 + record..]);
     let report = read(&bytes).report;
     assert_eq!(report.frames, 3);
-    assert_eq!(
-        report.skipped_at["garbage"],
-        [format!("byte {}", 24 + record)]
-    );
+    assert_eq!(report.skipped_at["garbage"], [format!("byte {}", 24 + record)]);
 }
 
 /// Random and mutated bytes: reading ends, and says something.
@@ -158,7 +126,5 @@ fn no_input_panics() {
     QuickCheck::new()
         .tests(600)
         .quickcheck(property as fn(usize, Vec<(usize, u8)>, usize, usize) -> bool);
-    QuickCheck::new()
-        .tests(600)
-        .quickcheck(noise as fn(Vec<u8>, usize, usize) -> bool);
+    QuickCheck::new().tests(600).quickcheck(noise as fn(Vec<u8>, usize, usize) -> bool);
 }

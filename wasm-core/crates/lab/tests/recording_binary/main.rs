@@ -33,12 +33,8 @@ fn told(recording: &Recording) -> String {
     let mut out = format!("{:?}\n", recording.report);
     for stream in &recording.streams {
         for i in 0..stream.len() {
-            out += &format!(
-                "{} {i} {:?} {:?}\n",
-                stream.name,
-                stream.time_micros(i),
-                stream.frame(i)
-            );
+            out +=
+                &format!("{} {i} {:?} {:?}\n", stream.name, stream.time_micros(i), stream.frame(i));
         }
     }
     out

@@ -20,10 +20,7 @@ pub fn file(path: &str) -> Option<Vec<u8>> {
 }
 
 fn stream<'a>(recording: &'a Recording, part: &str) -> &'a Stream {
-    let found = recording
-        .streams
-        .iter()
-        .find(|stream| stream.name.contains(part));
+    let found = recording.streams.iter().find(|stream| stream.name.contains(part));
     found.unwrap_or_else(|| panic!("no stream {part}"))
 }
 
@@ -40,25 +37,15 @@ fn energy(stream: &Stream, frame: usize) -> i64 {
 /// How much the amplitude changes from one subcarrier to the next, relative to its mean.
 fn roughness(stream: &Stream, frame: usize) -> f32 {
     let values = stream.frame(frame).values;
-    let useful: Vec<f32> = stream
-        .map
-        .useful()
-        .iter()
-        .map(|&p| values.amplitude(usize::from(p)))
-        .collect();
-    let steps: f32 = useful
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).abs())
-        .sum();
+    let useful: Vec<f32> =
+        stream.map.useful().iter().map(|&p| values.amplitude(usize::from(p))).collect();
+    let steps: f32 = useful.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
     steps / useful.iter().sum::<f32>()
 }
 
 fn assert_near(got: Option<f64>, expected: f64, tolerance: f64) {
     let got = got.unwrap_or(f64::NAN);
-    assert!(
-        (got - expected).abs() <= tolerance,
-        "{got} is not {expected} within {tolerance}"
-    );
+    assert!((got - expected).abs() <= tolerance, "{got} is not {expected} within {tolerance}");
 }
 
 // Counts and energies by this snippet, which shares no code with the readers:
@@ -72,41 +59,11 @@ fn assert_near(got: Option<f64>, expected: f64, tolerance: f64) {
 #[test]
 fn intel_logs_have_their_counts_and_values() {
     let cases = [
-        (
-            "Gi-z+CSIKit/intel/example.dat",
-            26,
-            0,
-            "rx 0 tx 0",
-            [12773, 14469, 19826],
-        ),
-        (
-            "Gi-z+CSIKit/intel/example.dat",
-            26,
-            0,
-            "rx 2 tx 0",
-            [76306, 76112, 102_991],
-        ),
-        (
-            "Gi-z+CSIKit/intel/example.dat",
-            26,
-            0,
-            "rx 1 tx 1",
-            [72336, 69316, 106_824],
-        ),
-        (
-            "Gi-z+CSIKit/intel/log.all_csi.6.7.6.dat",
-            29,
-            0,
-            "rx 2 tx 0",
-            [30027, 49013, 224_613],
-        ),
-        (
-            "Gi-z+CSIKit/intel/log.all_csi.6.7.6.dat",
-            29,
-            0,
-            "rx 1 tx 1",
-            [38546, 173_595, 167_926],
-        ),
+        ("Gi-z+CSIKit/intel/example.dat", 26, 0, "rx 0 tx 0", [12773, 14469, 19826]),
+        ("Gi-z+CSIKit/intel/example.dat", 26, 0, "rx 2 tx 0", [76306, 76112, 102_991]),
+        ("Gi-z+CSIKit/intel/example.dat", 26, 0, "rx 1 tx 1", [72336, 69316, 106_824]),
+        ("Gi-z+CSIKit/intel/log.all_csi.6.7.6.dat", 29, 0, "rx 2 tx 0", [30027, 49013, 224_613]),
+        ("Gi-z+CSIKit/intel/log.all_csi.6.7.6.dat", 29, 0, "rx 1 tx 1", [38546, 173_595, 167_926]),
         (
             "citysu+csiread/5300/dataset/sample_0x1_ap.dat",
             540,
@@ -132,10 +89,7 @@ fn intel_logs_have_their_counts_and_values() {
     for (path, frames, others, name, energies) in cases {
         let Some(bytes) = file(path) else { return };
         let recording = read(&bytes);
-        assert_eq!(
-            (recording.report.format, recording.report.frames),
-            ("intel5300-dat", frames)
-        );
+        assert_eq!((recording.report.format, recording.report.frames), ("intel5300-dat", frames));
         let skipped: u64 = recording.report.skipped.values().sum();
         assert_eq!(skipped, others, "{:?}", recording.report.skipped);
         let stream = stream(&recording, name);
@@ -149,11 +103,7 @@ fn intel_logs_have_their_counts_and_values() {
 fn intel_rates_and_signal_strengths_are_plausible() {
     let cases = [
         ("citysu+csiread/5300/dataset/sample_0x1_ap.dat", 9.04, -37),
-        (
-            "citysu+csiread/5300/dataset/sample_0x5_64_3000.dat",
-            999.3,
-            -71,
-        ),
+        ("citysu+csiread/5300/dataset/sample_0x5_64_3000.dat", 999.3, -71),
     ];
     for (path, rate_hz, rssi_dbm) in cases {
         let Some(bytes) = file(path) else { return };
@@ -168,10 +118,7 @@ fn intel_rates_and_signal_strengths_are_plausible() {
     let chain = stream(&recording, "rx 1 tx 0");
     for frame in 0..chain.len() {
         let rough = roughness(chain, frame);
-        assert!(
-            rough < 0.2,
-            "amplitude jumps by {rough} a subcarrier in frame {frame}"
-        );
+        assert!(rough < 0.2, "amplitude jumps by {rough} a subcarrier in frame {frame}");
     }
 }
 
@@ -182,38 +129,19 @@ fn the_atheros_log_has_its_counts_and_values() {
         return;
     };
     let recording = read(&bytes);
-    assert_eq!(
-        (recording.report.format, recording.report.frames),
-        ("atheros-dat", 401)
-    );
-    assert!(
-        recording.report.skipped.is_empty(),
-        "{:?}",
-        recording.report.skipped
-    );
+    assert_eq!((recording.report.format, recording.report.frames), ("atheros-dat", 401));
+    assert!(recording.report.skipped.is_empty(), "{:?}", recording.report.skipped);
     assert_eq!(recording.streams.len(), 6);
     assert_near(recording.report.rate_hz, 400.0 / 0.871_530, 0.01);
     let first = stream(&recording, "rx 0 tx 0");
     assert_eq!((first.len(), first.values_per_frame), (401, 112));
-    assert_eq!(
-        [0, 200, 400].map(|f| energy(first, f)),
-        [1_537_968, 1_461_477, 1_134_431]
-    );
+    assert_eq!([0, 200, 400].map(|f| energy(first, f)), [1_537_968, 1_461_477, 1_134_431]);
     let last = stream(&recording, "rx 2 tx 1");
-    assert_eq!(
-        [0, 200, 400].map(|f| energy(last, f)),
-        [1_521_626, 1_371_999, 1_592_278]
-    );
-    assert!(matches!(
-        first.frame(0).values,
-        CsiValues::Iq16([84, -177, ..])
-    ));
+    assert_eq!([0, 200, 400].map(|f| energy(last, f)), [1_521_626, 1_371_999, 1_592_278]);
+    assert!(matches!(first.frame(0).values, CsiValues::Iq16([84, -177, ..])));
     for frame in 0..first.len() {
         let rough = roughness(first, frame);
-        assert!(
-            rough < 0.1,
-            "amplitude jumps by {rough} a subcarrier in frame {frame}"
-        );
+        assert!(rough < 0.1, "amplitude jumps by {rough} a subcarrier in frame {frame}");
     }
 }
 
@@ -227,11 +155,7 @@ fn nexmon_integer_captures_have_their_counts_and_values() {
     let report = &recording.report;
     assert_eq!((report.format, report.frames), ("nexmon-pcap", 566));
     assert!(report.skipped.is_empty(), "{:?}", report.skipped);
-    assert_eq!(
-        report.frame_lengths,
-        [(512, 566)].into(),
-        "18 of them had a word too many"
-    );
+    assert_eq!(report.frame_lengths, [(512, 566)].into(), "18 of them had a word too many");
     assert_near(report.span_s, 5.211_326, 1e-6);
     assert_near(report.rate_hz, 565.0 / 5.211_326, 1e-3);
     let first = &recording.streams[0];
@@ -242,10 +166,7 @@ fn nexmon_integer_captures_have_their_counts_and_values() {
     );
     assert!((0..566).all(|f| matches!(first.rssi_dbm(f), Some(-59 | -58))));
     let useful = first.map.useful();
-    assert!(
-        !useful.contains(&0) && !useful.contains(&128),
-        "centre and guard bins are garbage"
-    );
+    assert!(!useful.contains(&0) && !useful.contains(&128), "centre and guard bins are garbage");
 
     let Some(bytes) = file("Gi-z+CSIKit/nexmon/example_4339.pcap") else {
         return;
@@ -266,60 +187,21 @@ fn nexmon_integer_captures_have_their_counts_and_values() {
 #[test]
 fn nexmon_float_captures_have_their_counts_and_values() {
     let cases = [
-        (
-            "4358",
-            4,
-            4,
-            "rx 0 tx 0",
-            0,
-            [0.003_936_767_6, -0.001_922_607_4],
-            259.498_344_6,
-        ),
-        (
-            "4358",
-            4,
-            4,
-            "rx 1 tx 1",
-            0,
-            [0.007_812_5, -0.056_396_484],
-            359.967_843_7,
-        ),
-        (
-            "4366c0",
-            293,
-            1,
-            "rx 0 tx 0",
-            0,
-            [-0.064_270_02, 0.114_135_74],
-            177.774_828_6,
-        ),
-        (
-            "4366c0",
-            293,
-            1,
-            "rx 0 tx 0",
-            292,
-            [-0.080_810_55, -0.047_607_422],
-            179.211_225_8,
-        ),
+        ("4358", 4, 4, "rx 0 tx 0", 0, [0.003_936_767_6, -0.001_922_607_4], 259.498_344_6),
+        ("4358", 4, 4, "rx 1 tx 1", 0, [0.007_812_5, -0.056_396_484], 359.967_843_7),
+        ("4366c0", 293, 1, "rx 0 tx 0", 0, [-0.064_270_02, 0.114_135_74], 177.774_828_6),
+        ("4366c0", 293, 1, "rx 0 tx 0", 292, [-0.080_810_55, -0.047_607_422], 179.211_225_8),
     ];
     for (chip, frames, streams, name, frame, first, sum) in cases {
         let Some(bytes) = file(&format!("Gi-z+CSIKit/nexmon/example_{chip}.pcap")) else {
             return;
         };
         let recording = read(&bytes);
-        assert_eq!(
-            (recording.report.frames, recording.streams.len()),
-            (frames, streams)
-        );
+        assert_eq!((recording.report.frames, recording.streams.len()), (frames, streams));
         let values = stream(&recording, name).frame(frame).values;
-        let CsiValues::IqF32(numbers) = values else {
-            panic!("{values:?}")
-        };
+        let CsiValues::IqF32(numbers) = values else { panic!("{values:?}") };
         assert_eq!(numbers[..2], first, "{chip} {name} {frame}");
-        let got: f64 = (0..values.pairs())
-            .map(|p| f64::from(values.amplitude(p)))
-            .sum();
+        let got: f64 = (0..values.pairs()).map(|p| f64::from(values.amplitude(p))).sum();
         assert!((got - sum).abs() < 1e-4, "{got} is not {sum}");
     }
 }
@@ -333,10 +215,7 @@ fn ruview_packets_are_the_same_in_a_dump_and_in_a_capture() {
         return;
     };
     let (dump, capture) = (read(&dump), read(&capture));
-    assert_eq!(
-        (dump.report.format, capture.report.format),
-        ("adr018-bin", "adr018-pcap")
-    );
+    assert_eq!((dump.report.format, capture.report.format), ("adr018-bin", "adr018-pcap"));
     for recording in [&dump, &capture] {
         let report = &recording.report;
         assert_eq!(report.frames, 1105);
@@ -352,19 +231,13 @@ fn ruview_packets_are_the_same_in_a_dump_and_in_a_capture() {
         assert_eq!(packets, expected);
         assert_eq!(report.skipped, [("not-decodable", 1)].into());
         assert_eq!(report.lost_frames, Some(0));
-        let features = recording
-            .streams
-            .iter()
-            .filter(|s| s.kind == StreamKind::FeatureState);
+        let features = recording.streams.iter().filter(|s| s.kind == StreamKind::FeatureState);
         assert_eq!(features.map(Stream::len).sum::<usize>(), 48);
     }
     // The dump's times come from the nodes' stamps, the capture's from the receiver's clock.
     for node in ["node 1", "node 2"] {
         let (dumped, captured) = (stream(&dump, node), stream(&capture, node));
-        assert_eq!(
-            (dumped.len(), &dumped.name),
-            (captured.len(), &captured.name)
-        );
+        assert_eq!((dumped.len(), &dumped.name), (captured.len(), &captured.name));
         for frame in 0..dumped.len() {
             let (a, b) = (dumped.frame(frame), captured.frame(frame));
             assert_eq!(format!("{:?}", a.values), format!("{:?}", b.values));
@@ -379,14 +252,8 @@ fn ruview_packets_are_the_same_in_a_dump_and_in_a_capture() {
 #[test]
 fn other_tools_recordings_are_recognised_and_refused() {
     let cases = [
-        (
-            "Gi-z+CSIKit/pico/picoscenes_ax200_example.csi",
-            "recording/picoscenes",
-        ),
-        (
-            "citysu+csiread/picoscenes/dataset/rx_by_usrpN210.csi",
-            "recording/picoscenes",
-        ),
+        ("Gi-z+CSIKit/pico/picoscenes_ax200_example.csi", "recording/picoscenes"),
+        ("citysu+csiread/picoscenes/dataset/rx_by_usrpN210.csi", "recording/picoscenes"),
         ("Gi-z+CSIKit/feitcsi/HESU20_5500.csi", "recording/feitcsi"),
         ("Gi-z+CSIKit/feitcsi/HT20_2452.csi", "recording/feitcsi"),
         ("Gi-z+CSIKit/feitcsi/VHT80_5500.csi", "recording/feitcsi"),

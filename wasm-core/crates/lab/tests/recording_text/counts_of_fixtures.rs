@@ -114,11 +114,7 @@ const EXPECTED: &[Expected] = &[
         skipped: &[],
         lengths: &[(128, 4), (384, 36)],
         streams: &[
-            (
-                "30:AE:A4:96:B7:00, 64 subcarriers (LLTF of every frame)",
-                40,
-                128,
-            ),
+            ("30:AE:A4:96:B7:00, 64 subcarriers (LLTF of every frame)", 40, 128),
             ("30:AE:A4:96:B7:00, 192 subcarriers", 36, 384),
             ("30:AE:A4:96:B7:00, 64 subcarriers", 4, 128),
         ],
@@ -204,17 +200,10 @@ fn every_fixture_has_the_documented_counts() {
         assert_eq!(skipped(&recording), expected.skipped, "{file}");
         let lengths: Vec<_> = report.frame_lengths.iter().map(|(l, n)| (*l, *n)).collect();
         assert_eq!(lengths, expected.lengths, "{file}");
-        let streams: Vec<_> = report
-            .streams
-            .iter()
-            .map(|s| (s.name.as_str(), s.frames, s.values))
-            .collect();
+        let streams: Vec<_> =
+            report.streams.iter().map(|s| (s.name.as_str(), s.frames, s.values)).collect();
         assert_eq!(streams, expected.streams, "{file}");
-        assert_eq!(
-            report.rate_hz.map(|r| (r * 10.0).round() / 10.0),
-            expected.rate_hz,
-            "{file}"
-        );
+        assert_eq!(report.rate_hz.map(|r| (r * 10.0).round() / 10.0), expected.rate_hz, "{file}");
         assert_eq!(report.subcarrier_order, expected.order, "{file}");
         let main = &recording.streams[recording.default_stream];
         assert_eq!(main.map.useful().len(), expected.useful, "{file}");
@@ -255,12 +244,7 @@ fn damaged_files_show_their_good_frames_and_name_the_rest() {
 #[test]
 fn packets_of_other_kinds_are_counted_by_type() {
     let recording = open(fixture("recordings/ruview_two_nodes.csi.jsonl"));
-    let packets: Vec<_> = recording
-        .report
-        .packets
-        .iter()
-        .map(|(k, n)| (*k, *n))
-        .collect();
+    let packets: Vec<_> = recording.report.packets.iter().map(|(k, n)| (*k, *n)).collect();
     let expected = [
         ("compressed CSI without payload", 1),
         ("feature", 4),
@@ -273,18 +257,11 @@ fn packets_of_other_kinds_are_counted_by_type() {
 #[test]
 fn labels_become_spans() {
     let recording = open(fixture("recordings/geotec_labelled_amplitudes.csv"));
-    let labels: Vec<_> = recording
-        .report
-        .labels
-        .iter()
-        .map(|(l, n)| (l.as_str(), *n))
-        .collect();
+    let labels: Vec<_> = recording.report.labels.iter().map(|(l, n)| (l.as_str(), *n)).collect();
     assert_eq!(labels, [("SEATED_RX", 40), ("STANDING_UP_RX", 40)]);
     let spans = recording.streams[0].label_spans();
-    let spans: Vec<_> = spans
-        .iter()
-        .map(|s| (s.label.as_str(), s.first_frame, s.end_frame))
-        .collect();
+    let spans: Vec<_> =
+        spans.iter().map(|s| (s.label.as_str(), s.first_frame, s.end_frame)).collect();
     assert_eq!(spans, [("SEATED_RX", 0, 40), ("STANDING_UP_RX", 40, 80)]);
     assert_eq!(recording.streams[0].label(39), Some("SEATED_RX"));
     assert_eq!(recording.streams[0].label(80), None);
@@ -294,17 +271,9 @@ fn labels_become_spans() {
 fn a_file_without_a_clock_has_assumed_times_and_no_rate() {
     let recording = open(fixture("recordings/geotec_labelled_amplitudes.csv"));
     let report = &recording.report;
-    assert_eq!(
-        (report.rate_hz, report.span_s, report.assumed_rate_hz),
-        (None, None, Some(100.0))
-    );
+    assert_eq!((report.rate_hz, report.span_s, report.assumed_rate_hz), (None, None, Some(100.0)));
     assert_eq!(recording.streams[0].time_micros(79), 790_000);
-    assert!(
-        report
-            .notes
-            .iter()
-            .any(|note| note.contains("no usable clock"))
-    );
+    assert!(report.notes.iter().any(|note| note.contains("no usable clock")));
 }
 
 #[test]
@@ -318,10 +287,7 @@ fn the_report_as_json_has_the_documented_keys() {
     assert_eq!(json["subcarrier_order"], "fft");
     assert_eq!(json["labels"], serde_json::json!({}));
     let stream = &json["streams"][0];
-    assert_eq!(
-        (&stream["frames"], &stream["values"]),
-        (&39.into(), &128.into())
-    );
+    assert_eq!((&stream["frames"], &stream["values"]), (&39.into(), &128.into()));
     assert!(stream["name"].is_string() && stream["rate_hz"].is_f64());
     let clockless = open(fixture("recordings/geotec_labelled_amplitudes.csv")).report;
     let json = serde_json::to_value(&clockless).unwrap();
@@ -333,10 +299,7 @@ fn the_report_as_json_has_the_documented_keys() {
 fn every_fixture_is_documented_and_expected() {
     let readme = std::fs::read_to_string(root().join("fixtures/README.md")).unwrap();
     for (name, _) in all_fixtures() {
-        assert!(
-            readme.contains(&name),
-            "{name} is not in fixtures/README.md"
-        );
+        assert!(readme.contains(&name), "{name} is not in fixtures/README.md");
     }
     let good = std::fs::read_dir(root().join("fixtures/recordings")).unwrap();
     assert_eq!(good.count(), EXPECTED.len());

@@ -6,22 +6,11 @@
 use super::*;
 
 /// File, frames, numbers a frame (subcarriers for RuView), mean rate and pairs that stay zero.
-type Row = (
-    &'static str,
-    u64,
-    &'static [(usize, u64)],
-    f64,
-    &'static [core::ops::RangeInclusive<usize>],
-);
+type Row =
+    (&'static str, u64, &'static [(usize, u64)], f64, &'static [core::ops::RangeInclusive<usize>]);
 
 const TABLE: &[Row] = &[
-    (
-        "StevenMHernandez+ESP32-CSI-Tool/example_csi.csv",
-        13,
-        &[(128, 13)],
-        130.0,
-        &[],
-    ),
+    ("StevenMHernandez+ESP32-CSI-Tool/example_csi.csv", 13, &[(128, 13)], 130.0, &[]),
     (
         "marcrubii+pulse-wifi-sensing/raw/mov_01.csv",
         6477,
@@ -36,20 +25,8 @@ const TABLE: &[Row] = &[
         39.0,
         &[],
     ),
-    (
-        "Gi-z+CSIKit/esp32/example_100hz_pitraffic.csv",
-        833,
-        &[(128, 833)],
-        63.4,
-        &[27..=37],
-    ),
-    (
-        "Gi-z+CSIKit/esp32/example_data.csv",
-        60,
-        &[(128, 60)],
-        4.7,
-        &[],
-    ),
+    ("Gi-z+CSIKit/esp32/example_100hz_pitraffic.csv", 833, &[(128, 833)], 63.4, &[27..=37]),
+    ("Gi-z+CSIKit/esp32/example_data.csv", 60, &[(128, 60)], 4.7, &[]),
     (
         "aiot-lab+HKU-COMP3516-ESP32-CSI-Tool/my-experiment-file.csv",
         917,
@@ -64,13 +41,7 @@ const TABLE: &[Row] = &[
         70.6,
         &[60..=64, 124..=132],
     ),
-    (
-        "tristsou+esp32-csi-human-localization/empty_01.csv",
-        143,
-        &[(128, 143)],
-        10.7,
-        &[],
-    ),
+    ("tristsou+esp32-csi-human-localization/empty_01.csv", 143, &[(128, 143)], 10.7, &[]),
     (
         "ruvnet+RuView/data/recordings/pretrain-1775182186.csi.jsonl",
         5309,
@@ -89,9 +60,7 @@ const TABLE: &[Row] = &[
 
 fn public(file: &str) -> Option<Vec<u8>> {
     let folder = std::env::var_os("CSI_LAB_DATA").map(PathBuf::from);
-    let path = folder
-        .unwrap_or_else(|| root().join("../shared/data"))
-        .join(file);
+    let path = folder.unwrap_or_else(|| root().join("../shared/data")).join(file);
     let bytes = std::fs::read(&path).ok();
     if bytes.is_none() {
         eprintln!("left out: {file} is not there (set CSI_LAB_DATA to the folder with recordings)");
@@ -114,10 +83,7 @@ fn the_table_of_public_recordings_comes_out() {
         let main = &recording.streams[0];
         let useful = main.map.useful();
         for pair in zeros.iter().cloned().flatten() {
-            assert!(
-                main.frames().all(|f| f.values.amplitude(pair) == 0.0),
-                "{file}: pair {pair}"
-            );
+            assert!(main.frames().all(|f| f.values.amplitude(pair) == 0.0), "{file}: pair {pair}");
             assert!(!useful.contains(&(pair as u16)), "{file}: pair {pair}");
         }
     }
@@ -141,10 +107,8 @@ fn the_two_nodes_of_the_pretraining_recording_come_apart() {
     let combined: Vec<_> = recording.streams.iter().filter(|s| s.combined).collect();
     assert_eq!(combined.len(), 2);
     assert_eq!(combined[0].len() + combined[1].len(), 5309);
-    let rates: Vec<f64> = combined
-        .iter()
-        .map(|s| (s.rate_hz().unwrap() * 10.0).round() / 10.0)
-        .collect();
+    let rates: Vec<f64> =
+        combined.iter().map(|s| (s.rate_hz().unwrap() * 10.0).round() / 10.0).collect();
     assert_eq!(rates, [22.2, 22.1]);
     let packets = &recording.report.packets;
     assert_eq!((packets["vitals"], packets["feature"]), (236, 236));
@@ -159,10 +123,6 @@ fn a_console_log_with_boot_messages_and_two_senders_opens() {
     };
     let recording = open(&bytes);
     assert_eq!(recording.report.frames, 142);
-    let lens: Vec<usize> = recording
-        .streams
-        .iter()
-        .map(csi_lab::recording::Stream::len)
-        .collect();
+    let lens: Vec<usize> = recording.streams.iter().map(csi_lab::recording::Stream::len).collect();
     assert_eq!(lens, [136, 6]);
 }

@@ -32,17 +32,11 @@ fn the_walking_recording_begins_as_its_first_lines() {
 #[test]
 fn a_combined_stream_holds_the_first_64_pairs_of_every_frame_in_time_order() {
     let recording = open(fixture("recordings/esp32_mixed_lengths.csv"));
-    let (all, wide, narrow) = (
-        &recording.streams[0],
-        &recording.streams[1],
-        &recording.streams[2],
-    );
+    let (all, wide, narrow) = (&recording.streams[0], &recording.streams[1], &recording.streams[2]);
     assert!(all.combined && !wide.combined && !narrow.combined);
     let mut places = [0, 0];
     for frame in all.frames() {
-        let CsiValues::Iq8(values) = frame.values else {
-            panic!("bytes expected")
-        };
+        let CsiValues::Iq8(values) = frame.values else { panic!("bytes expected") };
         assert_eq!(values.len(), 128);
         let hit = [wide, narrow].iter().position(|stream| {
             let at = places[usize::from(stream.len() == narrow.len())];
@@ -60,29 +54,17 @@ fn a_combined_stream_holds_the_first_64_pairs_of_every_frame_in_time_order() {
 fn raw_lines_of_the_pretraining_recorder_have_no_rssi() {
     // Their "rssi" is the number of antennas.
     let recording = open(fixture("recordings/ruview_two_nodes.csi.jsonl"));
-    assert!(
-        recording
-            .streams
-            .iter()
-            .flat_map(|s| s.frames())
-            .all(|f| f.rssi_dbm.is_none())
-    );
+    assert!(recording.streams.iter().flat_map(|s| s.frames()).all(|f| f.rssi_dbm.is_none()));
 }
 
 #[test]
 fn the_udp_recorders_leftover_header_is_taken_out() {
     let broken = open(fixture("recordings/ruview_udp_recorder_derived.csi.jsonl"));
-    let node_1 = broken
-        .streams
-        .iter()
-        .position(|s| s.combined && s.name.starts_with("node 1"))
-        .unwrap();
+    let node_1 =
+        broken.streams.iter().position(|s| s.combined && s.name.starts_with("node 1")).unwrap();
     let stream = &broken.streams[node_1];
     // Written by fixtures/make_recordings.py: numbers from 1, RSSI -50 - node.
-    assert_eq!(
-        (stream.sequence(0), stream.sequence(26)),
-        (Some(1), Some(27))
-    );
+    assert_eq!((stream.sequence(0), stream.sequence(26)), (Some(1), Some(27)));
     assert_eq!(stream.rssi_dbm(0), Some(-51));
     assert_eq!(broken.report.lost_frames, Some(0));
     assert_eq!(stream.frame(0).values.pairs(), 64);
@@ -96,18 +78,10 @@ fn values_beyond_a_byte_are_kept_in_espressifs_lines() {
     let stream = &recording.streams[0];
     assert_eq!(stream.len(), 20);
     assert!(matches!(stream.frame(18).values, CsiValues::Iq8(_)));
-    let CsiValues::Iq16(wide) = stream.frame(19).values else {
-        panic!("16 bits expected")
-    };
+    let CsiValues::Iq16(wide) = stream.frame(19).values else { panic!("16 bits expected") };
     // k = 1 stands at pair 33: (1 % 7 + 19 % 5 + 3, 20) * 40.
     assert_eq!(wide[66..68], [320, 800]);
-    assert!(
-        recording
-            .report
-            .notes
-            .iter()
-            .any(|n| n.contains("beyond -128..127"))
-    );
+    assert!(recording.report.notes.iter().any(|n| n.contains("beyond -128..127")));
 }
 
 #[test]

@@ -5,11 +5,7 @@ use csi_temporal::frame::CsiValues;
 use super::*;
 
 fn join(cells: impl IntoIterator<Item = impl ToString>) -> String {
-    cells
-        .into_iter()
-        .map(|c| c.to_string())
-        .collect::<Vec<_>>()
-        .join(",")
+    cells.into_iter().map(|c| c.to_string()).collect::<Vec<_>>().join(",")
 }
 
 fn names(prefix: &str, ids: core::ops::Range<usize>) -> String {
@@ -19,9 +15,7 @@ fn names(prefix: &str, ids: core::ops::Range<usize>) -> String {
 #[test]
 fn numbered_raw_columns_with_rssi_and_label() {
     let header = format!("rssi,{},label", names("csi_", 1..129));
-    let rows: String = (0..4)
-        .map(|n| format!("-4{n},{},walk\n", join(0..128)))
-        .collect();
+    let rows: String = (0..4).map(|n| format!("-4{n},{},walk\n", join(0..128))).collect();
     let recording = open(format!("{header}\n{rows}"));
     let frame = recording.streams[0].frame(2);
     assert!(matches!(frame.values, CsiValues::Iq8(v) if v[..4] == [0, 1, 2, 3] && v.len() == 128));
@@ -33,10 +27,7 @@ fn numbered_raw_columns_with_rssi_and_label() {
 #[test]
 fn rows_of_128_integers_without_names() {
     let recording = open(format!("{}\n{}\n", join(0..128), join((0..128).rev())));
-    assert_eq!(
-        (recording.report.format, recording.report.frames),
-        ("generic-csv", 2)
-    );
+    assert_eq!((recording.report.format, recording.report.frames), ("generic-csv", 2));
     assert_eq!(recording.streams[0].values_per_frame, 128);
 }
 
@@ -55,11 +46,7 @@ fn pairs_by_name_keep_imaginary_first_whatever_the_order_of_columns() {
         matches!(recording.streams[0].frame(0).values, CsiValues::Iq8(v) if v[2..6] == [1, -1, 2, -2])
     );
     assert_eq!(recording.streams[0].time_micros(1), 250_000);
-    let header = format!(
-        "time_ms,{},{}",
-        names("real_", 0..64),
-        names("imag_", 0..64)
-    );
+    let header = format!("time_ms,{},{}", names("real_", 0..64), names("imag_", 0..64));
     let row = format!("5,{},{}", join(0..64), join((0..64).map(|k| -k)));
     let recording = open(format!("{header}\n{row}\n"));
     assert!(
@@ -75,10 +62,7 @@ fn a_612_column_table_of_floats_is_a_40_mhz_frame() {
     assert_eq!(recording.streams[0].map.subcarriers.len(), 306);
     assert!((recording.report.rate_hz.unwrap() - 50.0).abs() < 1e-6);
     let fractions = format!("{header}\n{}\n", row(0.5).replace(".0", ".5"));
-    assert!(matches!(
-        open(fractions).streams[0].frame(0).values,
-        CsiValues::IqF32(_)
-    ));
+    assert!(matches!(open(fractions).streams[0].frame(0).values, CsiValues::IqF32(_)));
 }
 
 #[test]
@@ -86,15 +70,8 @@ fn the_clocks_unit_is_taken_from_its_name_or_size_and_stated() {
     let header = |name: &str| format!("{name},{}", names("a", 0..56));
     let span = |name: &str, first: &str, second: &str| {
         let cells = join(0..56);
-        let recording = open(format!(
-            "{}\n{first},{cells}\n{second},{cells}\n",
-            header(name)
-        ));
-        let noted = recording
-            .report
-            .notes
-            .iter()
-            .any(|n| n.contains("unit is not named"));
+        let recording = open(format!("{}\n{first},{cells}\n{second},{cells}\n", header(name)));
+        let noted = recording.report.notes.iter().any(|n| n.contains("unit is not named"));
         (recording.streams[0].time_micros(1), noted)
     };
     assert_eq!(span("time_us", "100", "600"), (500, false));
@@ -102,22 +79,10 @@ fn the_clocks_unit_is_taken_from_its_name_or_size_and_stated() {
     assert_eq!(span("ts_ms", "100", "600"), (500_000, false));
     assert_eq!(span("time_s", "1", "1.5"), (500_000, false));
     assert_eq!(span("time_ns", "1000000", "1500000"), (500, false));
-    assert_eq!(
-        span("timestamp", "1772470567.0", "1772470567.5"),
-        (500_000, true)
-    );
-    assert_eq!(
-        span("timestamp", "1772470567000", "1772470567500"),
-        (500_000, true)
-    );
-    assert_eq!(
-        span("ts", "1772470567000000", "1772470567000500"),
-        (500, true)
-    );
-    assert_eq!(
-        span("t", "1772470567000000000", "1772470567000500000"),
-        (500, true)
-    );
+    assert_eq!(span("timestamp", "1772470567.0", "1772470567.5"), (500_000, true));
+    assert_eq!(span("timestamp", "1772470567000", "1772470567500"), (500_000, true));
+    assert_eq!(span("ts", "1772470567000000", "1772470567000500"), (500, true));
+    assert_eq!(span("t", "1772470567000000000", "1772470567000500000"), (500, true));
     assert_eq!(span("time", "0.25", "0.75"), (500_000, true));
 }
 
@@ -138,13 +103,6 @@ fn a_table_of_something_else_is_refused() {
 fn text_where_a_number_belongs_costs_the_row_alone() {
     let header = names("a", 0..56);
     let bad = join(0..56).replacen("7", "x", 1);
-    let recording = open(format!(
-        "{header}\n{}\n{bad}\n{}\n",
-        join(0..56),
-        join(1..57)
-    ));
-    assert_eq!(
-        (recording.report.frames, skipped(&recording)),
-        (2, vec![("not-a-number", 1)])
-    );
+    let recording = open(format!("{header}\n{}\n{bad}\n{}\n", join(0..56), join(1..57)));
+    assert_eq!((recording.report.frames, skipped(&recording)), (2, vec![("not-a-number", 1)]));
 }

@@ -64,10 +64,5 @@ fn refused(bytes: impl AsRef<[u8]>) -> Refusal {
 
 /// Skip counts as pairs, for comparison with a literal.
 fn skipped(recording: &Recording) -> Vec<(&str, u64)> {
-    recording
-        .report
-        .skipped
-        .iter()
-        .map(|(code, count)| (*code, *count))
-        .collect()
+    recording.report.skipped.iter().map(|(code, count)| (*code, *count)).collect()
 }

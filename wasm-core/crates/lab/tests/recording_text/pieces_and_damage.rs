@@ -31,10 +31,7 @@ fn pieces_never_change_what_is_read() {
         };
         let whole = told(decode(&bytes));
         for &size in sizes {
-            assert!(
-                told(decode_in_pieces(&bytes, size)) == whole,
-                "{name} in pieces of {size}"
-            );
+            assert!(told(decode_in_pieces(&bytes, size)) == whole, "{name} in pieces of {size}");
         }
     }
 }
@@ -55,18 +52,14 @@ fn random_bytes_never_panic() {
         let all = [starts[usize::from(start) % starts.len()], &bytes].concat();
         told(decode(&all)) == told(decode_in_pieces(&all, 3))
     }
-    QuickCheck::new()
-        .tests(2000)
-        .quickcheck(property as fn(Vec<u8>, u8) -> bool);
+    QuickCheck::new().tests(2000).quickcheck(property as fn(Vec<u8>, u8) -> bool);
 }
 
 #[test]
 fn damaged_fixtures_never_panic_and_never_depend_on_pieces() {
     let mut fixtures = all_fixtures();
     // Enough of each for every path, little enough for many cases.
-    fixtures
-        .iter_mut()
-        .for_each(|(_, bytes)| bytes.truncate(12_000));
+    fixtures.iter_mut().for_each(|(_, bytes)| bytes.truncate(12_000));
     let property = move |which: usize, damage: Vec<(u16, u8)>, cut: u16, size: u8| {
         let (_, bytes) = &fixtures[which % fixtures.len()];
         if bytes.is_empty() {
@@ -110,27 +103,18 @@ fn damaged_fixtures_never_panic_and_never_depend_on_pieces() {
 #[test]
 fn a_full_store_stops_cleanly_with_a_note() {
     let bytes = fixture("recordings/walking_esp32_107hz.csv");
-    let limits = Limits {
-        store_bytes: 64 << 10,
-        ..Limits::default()
-    };
+    let limits = Limits { store_bytes: 64 << 10, ..Limits::default() };
     let mut by_size = Vec::new();
     for size in [1000, 100_000, bytes.len()] {
         let mut decoder = Decoder::new("test", limits);
-        bytes
-            .chunks(size)
-            .for_each(|piece| decoder.push(piece).unwrap());
+        bytes.chunks(size).for_each(|piece| decoder.push(piece).unwrap());
         assert!(decoder.progress().full);
         assert_eq!(decoder.progress().bytes, bytes.len() as u64);
         let recording = decoder.finish().unwrap();
         // 128 bytes of I/Q and 17 beside them.
         assert_eq!(recording.report.frames, (64 << 10) / 145 + 1);
         assert!(
-            recording
-                .report
-                .notes
-                .iter()
-                .any(|n| n.starts_with("Reading stopped at line 452"))
+            recording.report.notes.iter().any(|n| n.starts_with("Reading stopped at line 452"))
         );
         by_size.push(told(Ok(recording)));
     }

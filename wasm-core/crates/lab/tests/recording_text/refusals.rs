@@ -13,10 +13,7 @@ fn every_hopeless_file_has_its_own_sentence() {
         ("recording/no-csi", fixture("bad/text_without_csi.txt")),
         ("recording/utf-16", fixture("bad/utf16.csv")),
         ("recording/json-document", fixture("bad/json_document.json")),
-        (
-            "recording/nothing-usable",
-            b"{\"node_id\":1,\"iq_hex\":\"0g\"}\n".to_vec(),
-        ),
+        ("recording/nothing-usable", b"{\"node_id\":1,\"iq_hex\":\"0g\"}\n".to_vec()),
     ];
     let mut sentences = BTreeSet::new();
     for (code, bytes) in cases {
@@ -33,18 +30,12 @@ fn every_hopeless_file_has_its_own_sentence() {
 fn a_refusal_names_the_first_place_and_its_reason() {
     let refusal = refused("\n{\"node_id\":1,\"iq_hex\":\"0g\"}\n");
     let sentence = refusal.to_string();
-    assert!(
-        sentence.contains("line 2") && sentence.contains("damaged hex text"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("line 2") && sentence.contains("damaged hex text"), "{sentence}");
 }
 
 #[test]
 fn utf_16_without_a_mark_is_recognised() {
-    let text: Vec<u8> = "CSI_DATA,1,x"
-        .encode_utf16()
-        .flat_map(u16::to_be_bytes)
-        .collect();
+    let text: Vec<u8> = "CSI_DATA,1,x".encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert_eq!(refused(text).code(), "recording/utf-16");
 }
 
@@ -58,24 +49,15 @@ fn a_picture_is_not_a_recording() {
 
 #[test]
 fn side_files_and_lists_are_called_json_documents() {
-    assert_eq!(
-        refused("[\n {\"a\": 1}\n]\n").code(),
-        "recording/json-document"
-    );
-    assert_eq!(
-        refused("[{\"a\": 1}, {\"a\": 2}]\n").code(),
-        "recording/json-document"
-    );
+    assert_eq!(refused("[\n {\"a\": 1}\n]\n").code(), "recording/json-document");
+    assert_eq!(refused("[{\"a\": 1}, {\"a\": 2}]\n").code(), "recording/json-document");
 }
 
 #[test]
 fn kind_d_is_refused_with_its_reason() {
     let features = "{\"timestamp\":1.0,\"subcarriers\":[1,2,3,4,5,6,7,8],\"features\":{}}\n";
     assert!(refused(features).to_string().contains("eight features"));
-    let wrong = format!(
-        "{{\"timestamp\":1.0,\"subcarriers\":{:?}}}\n",
-        vec![1.0; 33]
-    );
+    let wrong = format!("{{\"timestamp\":1.0,\"subcarriers\":{:?}}}\n", vec![1.0; 33]);
     assert!(refused(wrong).to_string().contains("wrong layout"));
 }
 
@@ -84,11 +66,5 @@ fn synthetic_test_fixtures_open_and_say_so() {
     let line = format!("{{\"node_id\":1,\"amplitude\":{:?}}}\n", vec![1.0; 56]);
     let recording = open(line.repeat(3));
     assert_eq!(recording.report.frames, 3);
-    assert!(
-        recording
-            .report
-            .notes
-            .iter()
-            .any(|note| note.contains("synthetic test fixture"))
-    );
+    assert!(recording.report.notes.iter().any(|note| note.contains("synthetic test fixture")));
 }

@@ -44,24 +44,14 @@ fn a_header_behind_a_prompt_is_no_bad_line() {
 #[test]
 fn columns_before_and_after_are_no_harm_and_a_named_label_is_read() {
     let header = "type,id,mac,data,host_time,label\n";
-    let text = format!(
-        "{header}1700000000,{},2026-01-01,wave\n",
-        espressif(5, 100, 128, 128)
-    );
+    let text = format!("{header}1700000000,{},2026-01-01,wave\n", espressif(5, 100, 128, 128));
     let recording = open(text);
-    assert_eq!(
-        (recording.report.frames, recording.report.labels["wave"]),
-        (1, 1)
-    );
+    assert_eq!((recording.report.frames, recording.report.labels["wave"]), (1, 1));
 }
 
 #[test]
 fn the_stated_length_must_hold_in_espressifs_lines_only() {
-    let text = format!(
-        "{}\n{}\n",
-        espressif(1, 0, 384, 128),
-        espressif(2, 9, 128, 128)
-    );
+    let text = format!("{}\n{}\n", espressif(1, 0, 384, 128), espressif(2, 9, 128, 128));
     assert_eq!(skipped(&open(text)), [("length-mismatch", 1)]);
     // The ESP32-CSI-Tool says 384 and prints 128.
     assert_eq!(skipped(&open(tool(0, MAC, 128) + "\n")), []);
@@ -79,10 +69,7 @@ fn merged_lines_give_the_last_one() {
     let first = espressif(1, 0, 128, 128);
     let text = format!("{}{}\n", &first[..90], espressif(2, 9, 128, 128));
     let recording = open(text);
-    assert_eq!(
-        (recording.report.frames, skipped(&recording)),
-        (1, vec![("merged-lines", 1)])
-    );
+    assert_eq!((recording.report.frames, skipped(&recording)), (1, vec![("merged-lines", 1)]));
     assert_eq!(recording.streams[0].sequence(0), Some(2));
 }
 
@@ -92,66 +79,33 @@ fn senders_come_apart_and_the_most_frequent_is_the_default() {
     let text = [tool(0, other, 128), tool(10, MAC, 128), tool(20, MAC, 128)].join("\n");
     let recording = open(text);
     let names: Vec<_> = recording.streams.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "20:50:0D:2A:A2:E4, 64 subcarriers",
-            "AA:BB:CC:DD:EE:FF, 64 subcarriers"
-        ]
-    );
+    assert_eq!(names, ["20:50:0D:2A:A2:E4, 64 subcarriers", "AA:BB:CC:DD:EE:FF, 64 subcarriers"]);
     assert_eq!(recording.default_stream, 0);
     // Both run on the receiver's clock: the second stream tells how much later it begins.
-    assert_eq!(
-        (
-            recording.streams[0].start_micros,
-            recording.streams[1].start_micros
-        ),
-        (10, 0)
-    );
+    assert_eq!((recording.streams[0].start_micros, recording.streams[1].start_micros), (10, 0));
 }
 
 #[test]
 fn a_wrap_and_a_restart_of_the_clock_are_repaired_and_counted() {
-    let times = [
-        4_294_957_296,
-        4_294_967_295,
-        9_999,
-        19_999,
-        29_999,
-        500,
-        10_500,
-    ];
+    let times = [4_294_957_296, 4_294_967_295, 9_999, 19_999, 29_999, 500, 10_500];
     let text: String = times.iter().map(|&t| tool(t, MAC, 128) + "\n").collect();
     // A restart is a jump back of more than 0.1 s; 29.5 ms is two frames in the wrong order.
     let recording = open(text);
-    assert_eq!(
-        (
-            recording.report.clock_wraps,
-            recording.report.clock_reordered
-        ),
-        (1, 2)
-    );
+    assert_eq!((recording.report.clock_wraps, recording.report.clock_reordered), (1, 2));
     let times = [9_000_000, 9_010_000, 9_020_000, 400, 10_400];
     let text: String = times.iter().map(|&t| tool(t, MAC, 128) + "\n").collect();
     let recording = open(text);
     assert_eq!(recording.report.clock_restarts, 1);
-    let got: Vec<i64> = (0..5)
-        .map(|i| recording.streams[0].time_micros(i))
-        .collect();
+    let got: Vec<i64> = (0..5).map(|i| recording.streams[0].time_micros(i)).collect();
     assert_eq!(got, [0, 10_000, 20_000, 30_000, 40_000]);
 }
 
 #[test]
 fn time_stamps_printed_signed_wrap_in_the_middle() {
     let times = [2_147_483_647, -2_147_483_648, -2_147_473_648];
-    let text: String = times
-        .iter()
-        .map(|&t: &i64| tool(t, MAC, 128) + "\n")
-        .collect();
+    let text: String = times.iter().map(|&t: &i64| tool(t, MAC, 128) + "\n").collect();
     let recording = open(text);
-    let got: Vec<i64> = (0..3)
-        .map(|i| recording.streams[0].time_micros(i))
-        .collect();
+    let got: Vec<i64> = (0..3).map(|i| recording.streams[0].time_micros(i)).collect();
     assert_eq!((got, recording.report.clock_wraps), (vec![0, 1, 10_001], 0));
 }
 
@@ -166,10 +120,7 @@ fn gaps_bursts_and_jitter_are_told_apart() {
     }
     let report = open(text).report;
     assert_eq!(report.gap_count, 1);
-    assert_eq!(
-        (report.gaps[0].start_s, report.gaps[0].length_s),
-        (0.1, 1.0)
-    );
+    assert_eq!((report.gaps[0].start_s, report.gaps[0].length_s), (0.1, 1.0));
     assert_eq!(report.median_rate_hz, Some(100.0));
     assert!((report.rate_hz.unwrap() - 21.0 / 1.2).abs() < 1e-9);
     assert_eq!(report.jitter_s, Some(0.0));
@@ -194,8 +145,5 @@ fn repeated_frames_are_counted() {
 fn frames_that_come_after_64_kib_of_log_are_found() {
     let log = "I (24) boot: chip revision: v0.2\n".repeat(3000);
     let recording = open(log + &tool(0, MAC, 128) + "\n");
-    assert_eq!(
-        (recording.report.frames, recording.report.format),
-        (1, "esp32-csi-tool-csv")
-    );
+    assert_eq!((recording.report.frames, recording.report.format), (1, "esp32-csi-tool-csv"));
 }

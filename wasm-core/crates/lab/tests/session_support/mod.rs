@@ -10,9 +10,7 @@ use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape};
 
 /// The bytes of a file of `fixtures/`.
 pub fn fixture(path: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../fixtures")
-        .join(path);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../fixtures").join(path);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -29,19 +27,12 @@ pub fn opened(name: &str, bytes: &[u8]) -> Session {
 
 /// The built-in recording.
 pub fn walking() -> Session {
-    opened(
-        "walking.csv",
-        &fixture("recordings/walking_esp32_107hz.csv"),
-    )
+    opened("walking.csv", &fixture("recordings/walking_esp32_107hz.csv"))
 }
 
 /// The model that the page starts with.
 pub fn default_model() -> ModelAsk {
-    ModelAsk {
-        shape: HeadShape::default(),
-        seed: DEFAULT_SEED,
-        dtype: Dtype::F32,
-    }
+    ModelAsk { shape: HeadShape::default(), seed: DEFAULT_SEED, dtype: Dtype::F32 }
 }
 
 /// What the attention room asks at first.

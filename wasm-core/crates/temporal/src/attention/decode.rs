@@ -99,9 +99,7 @@ impl KvCache {
             check_finite(which, row, self.kv_heads, self.dim, self.len)?;
         }
         if self.len == self.capacity {
-            return Err(AttentionError::CacheFull {
-                capacity: self.capacity,
-            });
+            return Err(AttentionError::CacheFull { capacity: self.capacity });
         }
         let (token, block) = (self.len * width, self.len / self.block_size * width);
         self.len += 1;
@@ -133,21 +131,10 @@ pub fn decode_step(
 ) -> Result<Tensor3, AttentionError> {
     if q.seq() != 1 || q.dim() != cache.dim {
         let kv = [1, cache.kv_heads, cache.dim];
-        return Err(AttentionError::Shape {
-            q: q.shape(),
-            k: kv,
-            v: kv,
-        });
+        return Err(AttentionError::Shape { q: q.shape(), k: kv, v: kv });
     }
     let mut out = Tensor3::zeros(1, q.heads(), q.dim());
-    decode_step_into(
-        q.data(),
-        cache,
-        pattern,
-        Weighting::Plain,
-        &[],
-        out.data_mut(),
-    )?;
+    decode_step_into(q.data(), cache, pattern, Weighting::Plain, &[], out.data_mut())?;
     Ok(out)
 }
 
@@ -209,25 +196,14 @@ fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), Attenti
     if row.len() == expected {
         Ok(())
     } else {
-        Err(AttentionError::RowLength {
-            which,
-            expected,
-            got: row.len(),
-        })
+        Err(AttentionError::RowLength { which, expected, got: row.len() })
     }
 }
 
 fn zeros(tokens: usize, heads: usize, dim: usize) -> Result<Vec<f32>, AttentionError> {
-    let len = tokens
-        .checked_mul(heads)
-        .and_then(|rows| rows.checked_mul(dim));
+    let len = tokens.checked_mul(heads).and_then(|rows| rows.checked_mul(dim));
     let mut numbers = Vec::new();
-    len.and_then(|len| {
-        numbers
-            .try_reserve_exact(len)
-            .ok()
-            .map(|()| numbers.resize(len, 0.0))
-    })
-    .ok_or(AttentionError::CacheTooLarge)?;
+    len.and_then(|len| numbers.try_reserve_exact(len).ok().map(|()| numbers.resize(len, 0.0)))
+        .ok_or(AttentionError::CacheTooLarge)?;
     Ok(numbers)
 }

@@ -16,9 +16,7 @@ pub fn forward(input: &Qkv<'_>, causal: bool) -> Result<Tensor3, AttentionError>
     input.validate()?;
     let seq = input.q.seq();
     let landmarks = Landmarks::default();
-    forward_rows(input, &landmarks, Weighting::Plain, |plan, row| {
-        plan.dense(row, seq, causal)
-    })
+    forward_rows(input, &landmarks, Weighting::Plain, |plan, row| plan.dense(row, seq, causal))
 }
 
 /// Runs `plan_row` and then the row, for every row of checked input.
@@ -33,11 +31,7 @@ pub(super) fn forward_rows(
     let mut out = Tensor3::zeros(seq, q_heads, dim);
     let (mut plan, mut weights) = (RowPlan::default(), Vec::new());
     let width = q_heads * dim;
-    let rows = input
-        .q
-        .data()
-        .chunks_exact(width)
-        .zip(out.data_mut().chunks_exact_mut(width));
+    let rows = input.q.data().chunks_exact(width).zip(out.data_mut().chunks_exact_mut(width));
     for (row, (q, out)) in rows.enumerate() {
         plan_row(&mut plan, row);
         memory.attend(q, &plan, weighting, input.slopes, &mut weights, out)?;

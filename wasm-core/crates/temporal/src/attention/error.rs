@@ -162,37 +162,22 @@ impl fmt::Display for AttentionError {
             Self::ZeroBlockSize => write!(f, "the block size is 0"),
             Self::ZeroDim => write!(f, "there is no head, or heads have no dimension"),
             Self::Shape { q, k, v } => {
-                write!(
-                    f,
-                    "shapes [seq, heads, dim] do not agree: q {q:?}, k {k:?}, v {v:?}"
-                )
+                write!(f, "shapes [seq, heads, dim] do not agree: q {q:?}, k {k:?}, v {v:?}")
             }
             Self::HeadRatio { q_heads, kv_heads } => {
-                write!(
-                    f,
-                    "{q_heads} query heads do not share {kv_heads} key heads evenly"
-                )
+                write!(f, "{q_heads} query heads do not share {kv_heads} key heads evenly")
             }
             Self::NotFinite { which, token, head } => {
-                write!(
-                    f,
-                    "{which} holds a NaN or infinity at token {token}, head {head}"
-                )
+                write!(f, "{which} holds a NaN or infinity at token {token}, head {head}")
             }
             Self::Overflow { token, head } => {
-                write!(
-                    f,
-                    "the numbers of token {token}, head {head} leave the range of f32"
-                )
+                write!(f, "the numbers of token {token}, head {head} leave the range of f32")
             }
             Self::SlopeCount { expected, got } => {
                 write!(f, "{got} recency slopes for {expected} query heads")
             }
             Self::BadSlope { head } => {
-                write!(
-                    f,
-                    "the recency slope of head {head} is negative or not finite"
-                )
+                write!(f, "the recency slope of head {head} is negative or not finite")
             }
             Self::RowOutOfRange { row, seq } => write!(f, "row {row} of a sequence of {seq}"),
             Self::HeadOutOfRange { head, heads } => write!(f, "head {head} of {heads}"),
@@ -202,21 +187,11 @@ impl fmt::Display for AttentionError {
             Self::CacheTooLarge => write!(f, "a cache of that shape does not fit the memory"),
             Self::CacheFull { capacity } => write!(f, "the cache is full with {capacity} tokens"),
             Self::CacheEmpty => write!(f, "the cache holds no token"),
-            Self::RowLength {
-                which,
-                expected,
-                got,
-            } => {
-                write!(
-                    f,
-                    "a row of {which} has {got} numbers instead of {expected}"
-                )
+            Self::RowLength { which, expected, got } => {
+                write!(f, "a row of {which} has {got} numbers instead of {expected}")
             }
             Self::BlockSize { cache, pattern } => {
-                write!(
-                    f,
-                    "the cache keeps blocks of {cache} tokens, the pattern wants {pattern}"
-                )
+                write!(f, "the cache keeps blocks of {cache} tokens, the pattern wants {pattern}")
             }
             Self::UpstreamSlopes => write!(f, "the upstream crate has no recency slopes"),
             Self::UpstreamLnCount => write!(f, "the upstream crate has no ln(count) weighting"),

@@ -34,11 +34,7 @@ pub fn dense_row(
     row: usize,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    one_row(
-        &Mapper::new(input, None, Weighting::Plain, heads)?,
-        Plan::Dense { causal },
-        row,
-    )
+    one_row(&Mapper::new(input, None, Weighting::Plain, heads)?, Plan::Dense { causal }, row)
 }
 
 /// Computes one row of the sparse map, `[seq]`.
@@ -53,11 +49,7 @@ pub fn sparse_row(
     row: usize,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    one_row(
-        &Mapper::new(input, Some(pattern), weighting, heads)?,
-        Plan::Sparse(pattern),
-        row,
-    )
+    one_row(&Mapper::new(input, Some(pattern), weighting, heads)?, Plan::Sparse(pattern), row)
 }
 
 /// Computes the dense map, `[seq * seq]`, one row after the other.
@@ -66,10 +58,7 @@ pub fn sparse_row(
 ///
 /// As [`dense_row`]; [`AttentionError::MapTooLarge`].
 pub fn dense_map(input: &Qkv<'_>, causal: bool, heads: Heads) -> Result<Vec<f32>, AttentionError> {
-    all_rows(
-        &Mapper::new(input, None, Weighting::Plain, heads)?,
-        Plan::Dense { causal },
-    )
+    all_rows(&Mapper::new(input, None, Weighting::Plain, heads)?, Plan::Dense { causal })
 }
 
 /// Computes the sparse map, `[seq * seq]`, one row after the other.
@@ -83,10 +72,7 @@ pub fn sparse_map(
     weighting: Weighting,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    all_rows(
-        &Mapper::new(input, Some(pattern), weighting, heads)?,
-        Plan::Sparse(pattern),
-    )
+    all_rows(&Mapper::new(input, Some(pattern), weighting, heads)?, Plan::Sparse(pattern))
 }
 
 #[derive(Clone, Copy)]
@@ -120,15 +106,8 @@ impl<'a> Mapper<'a> {
             }
             _ => {}
         }
-        let landmarks = pattern
-            .map(|pattern| landmarks_of(input, pattern))
-            .unwrap_or_default();
-        Ok(Self {
-            input,
-            landmarks,
-            weighting,
-            heads,
-        })
+        let landmarks = pattern.map(|pattern| landmarks_of(input, pattern)).unwrap_or_default();
+        Ok(Self { input, landmarks, weighting, heads })
     }
 
     /// Adds the weights of a planned row to `out`, which holds zeros.
@@ -146,17 +125,11 @@ impl<'a> Mapper<'a> {
         let share = 1.0 / heads.len() as f32;
         for head in heads {
             let slope = self.input.slopes.get(head).copied().unwrap_or(0.0);
-            let scoring = Scoring {
-                weighting: self.weighting,
-                slope,
-            };
+            let scoring = Scoring { weighting: self.weighting, slope };
             let q = self.input.q.row(plan.row, head);
             let inverse_sum = memory
                 .weigh(q, head / self.input.group(), plan, scoring, weights)
-                .ok_or(AttentionError::Overflow {
-                    token: plan.row,
-                    head,
-                })?;
+                .ok_or(AttentionError::Overflow { token: plan.row, head })?;
             let (near, far) = weights.split_at(plan.window.len());
             for (out, weight) in out[plan.window.clone()].iter_mut().zip(near) {
                 *out += weight * inverse_sum * share;
@@ -194,10 +167,7 @@ fn one_row(mapper: &Mapper<'_>, plan: Plan<'_>, row: usize) -> Result<Vec<f32>, 
 fn all_rows(mapper: &Mapper<'_>, plan: Plan<'_>) -> Result<Vec<f32>, AttentionError> {
     let seq = mapper.input.q.seq();
     if seq > MAX_MAP_SEQ {
-        return Err(AttentionError::MapTooLarge {
-            seq,
-            max: MAX_MAP_SEQ,
-        });
+        return Err(AttentionError::MapTooLarge { seq, max: MAX_MAP_SEQ });
     }
     let (mut buffer, mut weights) = (RowPlan::default(), Vec::new());
     let mut out = vec![0.0; seq * seq];

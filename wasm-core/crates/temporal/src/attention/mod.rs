@@ -74,11 +74,7 @@ impl Qkv<'_> {
         }
         check_heads(q[1], k[1], q[2])?;
         check_slopes(self.slopes, q[1])?;
-        for (which, tensor) in [
-            (Operand::Q, self.q),
-            (Operand::K, self.k),
-            (Operand::V, self.v),
-        ] {
+        for (which, tensor) in [(Operand::Q, self.q), (Operand::K, self.k), (Operand::V, self.v)] {
             check_finite(which, tensor.data(), tensor.heads(), tensor.dim(), 0)?;
         }
         Ok(())
@@ -102,15 +98,9 @@ fn check_heads(q_heads: usize, kv_heads: usize, dim: usize) -> Result<(), Attent
 
 fn check_slopes(slopes: &[f32], q_heads: usize) -> Result<(), AttentionError> {
     if !slopes.is_empty() && slopes.len() != q_heads {
-        return Err(AttentionError::SlopeCount {
-            expected: q_heads,
-            got: slopes.len(),
-        });
+        return Err(AttentionError::SlopeCount { expected: q_heads, got: slopes.len() });
     }
-    match slopes
-        .iter()
-        .position(|slope| !(slope.is_finite() && *slope >= 0.0))
-    {
+    match slopes.iter().position(|slope| !(slope.is_finite() && *slope >= 0.0)) {
         Some(head) => Err(AttentionError::BadSlope { head }),
         None => Ok(()),
     }

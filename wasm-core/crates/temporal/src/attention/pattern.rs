@@ -103,11 +103,7 @@ impl Edge {
     pub fn tokens(&self) -> Range<usize> {
         match *self {
             Self::Token { index, .. } => index..index + 1,
-            Self::Block {
-                first_token,
-                token_count,
-                ..
-            } => first_token..first_token + token_count,
+            Self::Block { first_token, token_count, .. } => first_token..first_token + token_count,
         }
     }
 }
@@ -119,11 +115,7 @@ impl SparsePattern {
     ///
     /// [`AttentionError::ZeroBlockSize`], also with landmarks off, as upstream does.
     pub fn validate(&self) -> Result<(), AttentionError> {
-        if self.block_size == 0 {
-            Err(AttentionError::ZeroBlockSize)
-        } else {
-            Ok(())
-        }
+        if self.block_size == 0 { Err(AttentionError::ZeroBlockSize) } else { Ok(()) }
     }
 
     /// Replaces `edges` by what row `row` of `seq` looks at, in order.
@@ -132,10 +124,7 @@ impl SparsePattern {
     pub fn row_edges(&self, row: usize, seq: usize, edges: &mut Vec<Edge>) {
         edges.clear();
         let window = self.window_range(row, seq);
-        edges.extend(window.map(|index| Edge::Token {
-            index,
-            kind: EdgeKind::Window,
-        }));
+        edges.extend(window.map(|index| Edge::Token { index, kind: EdgeKind::Window }));
         self.for_each_far_edge(row, seq, |edge| edges.push(edge));
     }
 
@@ -164,11 +153,7 @@ impl SparsePattern {
         if row >= seq {
             return 0..0;
         }
-        let end = if self.causal {
-            row
-        } else {
-            row.saturating_add(self.window).min(seq - 1)
-        };
+        let end = if self.causal { row } else { row.saturating_add(self.window).min(seq - 1) };
         row.saturating_sub(self.window)..end + 1
     }
 
@@ -179,20 +164,14 @@ impl SparsePattern {
         }
         let window = self.window_range(row, seq);
         if self.global_token && !window.contains(&0) {
-            visit(Edge::Token {
-                index: 0,
-                kind: EdgeKind::Global,
-            });
+            visit(Edge::Token { index: 0, kind: EdgeKind::Global });
         }
         if self.log_stride {
             let ahead = if self.causal { 0 } else { seq - 1 - row };
             for_each_stride(row, ahead, |index| {
                 let is_global = self.global_token && index == 0;
                 if !window.contains(&index) && !is_global {
-                    visit(Edge::Token {
-                        index,
-                        kind: EdgeKind::LogStride,
-                    });
+                    visit(Edge::Token { index, kind: EdgeKind::LogStride });
                 }
             });
         }
@@ -217,11 +196,7 @@ impl SparsePattern {
             if self.causal || index != own_block {
                 let first_token = index * size;
                 let token_count = size.min(seq - first_token);
-                visit(Edge::Block {
-                    index,
-                    first_token,
-                    token_count,
-                });
+                visit(Edge::Block { index, first_token, token_count });
             }
         };
         let near = pivot.saturating_sub(1)..(pivot + 1).min(last) + 1;
@@ -256,9 +231,5 @@ fn for_each_stride(from: usize, ahead: usize, mut visit: impl FnMut(usize)) {
 
 /// Counts the edges of a dense pass over `seq` tokens, per head.
 pub fn dense_edge_count(seq: usize, causal: bool) -> usize {
-    if causal {
-        seq.saturating_mul(seq + 1) / 2
-    } else {
-        seq.saturating_mul(seq)
-    }
+    if causal { seq.saturating_mul(seq + 1) / 2 } else { seq.saturating_mul(seq) }
 }

@@ -113,13 +113,7 @@ impl<'a> Memory<'a> {
     /// Views checked input.
     pub fn of(input: &Qkv<'a>, landmarks: &'a Landmarks) -> Self {
         let (keys, values) = (input.k.data(), input.v.data());
-        Self {
-            keys,
-            values,
-            landmarks,
-            kv_heads: input.k.heads(),
-            dim: input.k.dim(),
-        }
+        Self { keys, values, landmarks, kv_heads: input.k.heads(), dim: input.k.dim() }
     }
 
     /// Returns the `dim` numbers of token or block `index` in `numbers`.
@@ -215,23 +209,12 @@ impl<'a> Memory<'a> {
         out: &mut [f32],
     ) -> Result<(), AttentionError> {
         let group = q.len() / self.dim / self.kv_heads;
-        let heads = q
-            .chunks_exact(self.dim)
-            .zip(out.chunks_exact_mut(self.dim))
-            .enumerate();
+        let heads = q.chunks_exact(self.dim).zip(out.chunks_exact_mut(self.dim)).enumerate();
         for (head, (q, out)) in heads {
-            let overflow = AttentionError::Overflow {
-                token: plan.row,
-                head,
-            };
-            let scoring = Scoring {
-                weighting,
-                slope: slopes.get(head).copied().unwrap_or(0.0),
-            };
+            let overflow = AttentionError::Overflow { token: plan.row, head };
+            let scoring = Scoring { weighting, slope: slopes.get(head).copied().unwrap_or(0.0) };
             let kv_head = head / group;
-            let inverse_sum = self
-                .weigh(q, kv_head, plan, scoring, weights)
-                .ok_or(overflow)?;
+            let inverse_sum = self.weigh(q, kv_head, plan, scoring, weights).ok_or(overflow)?;
             if !self.blend(kv_head, plan, weights, inverse_sum, out) {
                 return Err(overflow);
             }

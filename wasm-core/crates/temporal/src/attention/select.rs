@@ -31,10 +31,7 @@ impl BackendKind {
 
     /// Tells whether the numbers come from the upstream crate.
     pub const fn is_upstream(self) -> bool {
-        matches!(
-            self,
-            Self::Upstream | Self::UpstreamDense | Self::UpstreamGated { .. }
-        )
+        matches!(self, Self::Upstream | Self::UpstreamDense | Self::UpstreamGated { .. })
     }
 }
 

@@ -23,9 +23,7 @@ pub fn forward(
     input.validate()?;
     let seq = input.q.seq();
     let landmarks = landmarks_of(input, pattern);
-    forward_rows(input, &landmarks, weighting, |plan, row| {
-        plan.sparse(pattern, row, seq)
-    })
+    forward_rows(input, &landmarks, weighting, |plan, row| plan.sparse(pattern, row, seq))
 }
 
 /// Averages the blocks, if the pattern looks at any.

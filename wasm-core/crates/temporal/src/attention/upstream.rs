@@ -50,10 +50,7 @@ pub fn forward(input: &Qkv<'_>, pattern: &SparsePattern) -> Result<Tensor3, Atte
 /// [`AttentionError::UpstreamSlopes`], and those of [`super::dense::forward`].
 pub fn dense(input: &Qkv<'_>, causal: bool) -> Result<Tensor3, AttentionError> {
     checked(input, None)?;
-    let (k, v) = (
-        repeat(input.k, input.group()),
-        repeat(input.v, input.group()),
-    );
+    let (k, v) = (repeat(input.k, input.group()), repeat(input.v, input.group()));
     finish(registry::dense_attention(&copy(input.q), &k, &v, causal))
 }
 
@@ -69,10 +66,7 @@ pub fn forward_gated(
 ) -> Result<Tensor3, AttentionError> {
     let kernel = checked(input, Some(pattern))?;
     let fastgrnn = registry::FastGrnnGate::new(input.k.dim(), GATE_HIDDEN_DIM);
-    let (k, v) = (
-        repeat(input.k, input.group()),
-        repeat(input.v, input.group()),
-    );
+    let (k, v) = (repeat(input.k, input.group()), repeat(input.v, input.group()));
     finish(kernel.forward_gated_with_fastgrnn(&copy(input.q), &k, &v, &fastgrnn, gate.top_k))
 }
 
@@ -105,11 +99,7 @@ fn kernel(
     registry::SubquadraticSparseAttention::new(registry::SparseAttentionConfig {
         window: pattern.window.min(beyond),
         block_size: pattern.block_size.min(beyond),
-        global_tokens: if pattern.global_token {
-            vec![0]
-        } else {
-            Vec::new()
-        },
+        global_tokens: if pattern.global_token { vec![0] } else { Vec::new() },
         causal: pattern.causal,
         use_log_stride: pattern.log_stride,
         use_landmarks: pattern.landmarks,
@@ -120,12 +110,7 @@ fn kernel(
 
 fn copy(tensor: &Tensor3) -> registry::Tensor3 {
     let [seq, heads, dim] = tensor.shape();
-    registry::Tensor3 {
-        data: tensor.data().to_vec(),
-        seq,
-        heads,
-        dim,
-    }
+    registry::Tensor3 { data: tensor.data().to_vec(), seq, heads, dim }
 }
 
 /// Copies with every head repeated `group` times, side by side.
@@ -137,29 +122,17 @@ fn repeat(tensor: &Tensor3, group: usize) -> registry::Tensor3 {
             data.extend_from_slice(row);
         }
     }
-    registry::Tensor3 {
-        data,
-        seq,
-        heads: heads * group,
-        dim,
-    }
+    registry::Tensor3 { data, seq, heads: heads * group, dim }
 }
 
 fn finish(
     result: Result<registry::Tensor3, registry::AttentionError>,
 ) -> Result<Tensor3, AttentionError> {
-    let registry::Tensor3 {
-        data,
-        seq,
-        heads,
-        dim,
-    } = result.map_err(|_| AttentionError::UpstreamRefused)?;
+    let registry::Tensor3 { data, seq, heads, dim } =
+        result.map_err(|_| AttentionError::UpstreamRefused)?;
     if let Some(at) = data.iter().position(|number| !number.is_finite()) {
         let row = at / dim;
-        return Err(AttentionError::Overflow {
-            token: row / heads,
-            head: row % heads,
-        });
+        return Err(AttentionError::Overflow { token: row / heads, head: row % heads });
     }
     Tensor3::from_vec(data, seq, heads, dim).map_err(|_| AttentionError::UpstreamRefused)
 }

@@ -77,11 +77,7 @@ impl PipelineConfig {
     /// for, their absolute values.
     pub fn feature_dim(&self) -> usize {
         let parts_a_lag = 1 + usize::from(self.lag_absolute);
-        let parts = self
-            .lags
-            .len()
-            .saturating_mul(parts_a_lag)
-            .saturating_add(1);
+        let parts = self.lags.len().saturating_mul(parts_a_lag).saturating_add(1);
         self.base_dim().saturating_mul(parts)
     }
 
@@ -98,16 +94,10 @@ impl PipelineConfig {
         match self.source {
             FeatureSource::Csi => {
                 if useful == 0 || useful > MAX_USEFUL {
-                    return Err(FeatureError::UsefulCount {
-                        got: useful,
-                        limit: MAX_USEFUL,
-                    });
+                    return Err(FeatureError::UsefulCount { got: useful, limit: MAX_USEFUL });
                 }
                 if usize::from(self.bands) > useful {
-                    return Err(FeatureError::Bands {
-                        bands: self.bands,
-                        useful,
-                    });
+                    return Err(FeatureError::Bands { bands: self.bands, useful });
                 }
             }
             FeatureSource::FeatureState => {
@@ -117,9 +107,7 @@ impl PipelineConfig {
             }
         }
         if !(0.0..=MAX_RATE_HZ).contains(&self.rate_hz) {
-            return Err(FeatureError::Rate {
-                rate_hz: self.rate_hz,
-            });
+            return Err(FeatureError::Rate { rate_hz: self.rate_hz });
         }
         if let MeanRemoval::Exponential { time_constant_s } = self.mean_removal
             && !(time_constant_s > 0.0 && time_constant_s.is_finite())
@@ -127,10 +115,7 @@ impl PipelineConfig {
             return Err(FeatureError::TimeConstant { time_constant_s });
         }
         if let Some(&lag) = self.lags.iter().find(|&&lag| lag == 0 || lag > MAX_LAG) {
-            return Err(FeatureError::Lag {
-                lag,
-                limit: MAX_LAG,
-            });
+            return Err(FeatureError::Lag { lag, limit: MAX_LAG });
         }
         let limit = usize::from(u16::MAX);
         match self.feature_dim() {
@@ -164,11 +149,8 @@ fn remove_column_means(rows: &mut [f32], dim: usize, columns: usize) {
         return;
     }
     for column in 0..columns {
-        let sum = rows
-            .chunks_exact(dim)
-            .fold(0.0_f32, |sum, row| sum + row[column]);
+        let sum = rows.chunks_exact(dim).fold(0.0_f32, |sum, row| sum + row[column]);
         let mean = sum / count as f32;
-        rows.chunks_exact_mut(dim)
-            .for_each(|row| row[column] -= mean);
+        rows.chunks_exact_mut(dim).for_each(|row| row[column] -= mean);
     }
 }

@@ -103,26 +103,16 @@ impl fmt::Display for FeatureError {
                 write!(f, "the pipeline names {got} useful pairs, not 1 to {limit}")
             }
             Self::Bands { bands, useful } => {
-                write!(
-                    f,
-                    "{useful} useful pairs cannot be pooled into {bands} bands"
-                )
+                write!(f, "{useful} useful pairs cannot be pooled into {bands} bands")
             }
             Self::NotForFeatureState => f.write_str(
                 "a pipeline of feature states has no subcarriers to select, divide or pool",
             ),
             Self::Rate { rate_hz } => {
-                write!(
-                    f,
-                    "the rate of {rate_hz} Hz is not between 0 and {} Hz",
-                    super::MAX_RATE_HZ
-                )
+                write!(f, "the rate of {rate_hz} Hz is not between 0 and {} Hz", super::MAX_RATE_HZ)
             }
             Self::TimeConstant { time_constant_s } => {
-                write!(
-                    f,
-                    "the time constant of {time_constant_s} s is not above zero"
-                )
+                write!(f, "the time constant of {time_constant_s} s is not above zero")
             }
             Self::Lag { lag, limit } => {
                 write!(f, "the lag of {lag} rows is not between 1 and {limit}")
@@ -130,27 +120,14 @@ impl fmt::Display for FeatureError {
             Self::Width { features, limit } => {
                 write!(f, "a row would have {features} features, more than {limit}")
             }
-            Self::ShortFrame {
-                frame,
-                pairs,
-                needed,
-            } => {
-                write!(
-                    f,
-                    "frame {frame} has {pairs} pairs, the pipeline needs {needed}"
-                )
+            Self::ShortFrame { frame, pairs, needed } => {
+                write!(f, "frame {frame} has {pairs} pairs, the pipeline needs {needed}")
             }
             Self::WrongSource { frame } => {
-                write!(
-                    f,
-                    "frame {frame} is not of the kind that the pipeline reads"
-                )
+                write!(f, "frame {frame} is not of the kind that the pipeline reads")
             }
             Self::FeatureStateLength { frame, got } => {
-                write!(
-                    f,
-                    "the feature state of frame {frame} has {got} numbers, not 9"
-                )
+                write!(f, "the feature state of frame {frame} has {got} numbers, not 9")
             }
             Self::NotFinite { frame, pair } => {
                 write!(f, "frame {frame} has no finite value at pair {pair}")

@@ -66,11 +66,7 @@ impl Extractor {
         config.validate()?;
         let dim = config.base_dim();
         Ok(Self {
-            needed_pairs: config
-                .useful
-                .iter()
-                .max()
-                .map_or(0, |&last| usize::from(last) + 1),
+            needed_pairs: config.useful.iter().max().map_or(0, |&last| usize::from(last) + 1),
             counts: Counts::default(),
             amplitudes: vec![0.0; config.useful.len()],
             base: vec![0.0; dim],
@@ -121,8 +117,7 @@ impl Extractor {
         let Some(resampler) = &mut self.resampler else {
             let counts = &mut self.counts;
             let starts = counts.rows == 0;
-            self.tail
-                .finish(frame.time_micros, &self.base, false, starts, counts, emit);
+            self.tail.finish(frame.time_micros, &self.base, false, starts, counts, emit);
             return Ok(());
         };
         let mut starts = false;
@@ -138,14 +133,7 @@ impl Extractor {
         }
         while let Some(point) = resampler.next_point(&mut self.base) {
             let counts = &mut self.counts;
-            self.tail.finish(
-                point.time_micros,
-                &self.base,
-                point.held,
-                starts,
-                counts,
-                emit,
-            );
+            self.tail.finish(point.time_micros, &self.base, point.held, starts, counts, emit);
             starts = false;
         }
         Ok(())
@@ -160,10 +148,7 @@ impl Extractor {
             return Err(FeatureError::WrongSource { frame });
         };
         if values.len() != FEATURE_STATE_LEN {
-            return Err(FeatureError::FeatureStateLength {
-                frame,
-                got: values.len(),
-            });
+            return Err(FeatureError::FeatureStateLength { frame, got: values.len() });
         }
         if let Some(pair) = values.iter().position(|value| !value.is_finite()) {
             return Err(FeatureError::NotFinite { frame, pair });
@@ -178,17 +163,11 @@ impl Extractor {
         }
         if values.pairs() < self.needed_pairs {
             let (pairs, needed) = (values.pairs(), self.needed_pairs);
-            return Err(FeatureError::ShortFrame {
-                frame,
-                pairs,
-                needed,
-            });
+            return Err(FeatureError::ShortFrame { frame, pairs, needed });
         }
         let useful = &self.config.useful;
-        let not_finite = |index: usize| FeatureError::NotFinite {
-            frame,
-            pair: usize::from(useful[index]),
-        };
+        let not_finite =
+            |index: usize| FeatureError::NotFinite { frame, pair: usize::from(useful[index]) };
         for (index, amplitude) in self.amplitudes.iter_mut().enumerate() {
             *amplitude = values.amplitude(usize::from(useful[index]));
             if !amplitude.is_finite() {
@@ -204,9 +183,7 @@ impl Extractor {
                 self.counts.zero_means += 1;
                 self.amplitudes.fill(0.0);
             } else {
-                self.amplitudes
-                    .iter_mut()
-                    .for_each(|amplitude| *amplitude /= mean);
+                self.amplitudes.iter_mut().for_each(|amplitude| *amplitude /= mean);
             }
         }
         let (n, bands) = (self.amplitudes.len(), self.base.len());
@@ -278,12 +255,7 @@ impl Tail {
         self.ring.push(&self.row[..dim]);
         counts.rows += 1;
         counts.held += u64::from(held);
-        emit(FeatureRow {
-            time_micros,
-            values: &self.row,
-            held,
-            starts,
-        });
+        emit(FeatureRow { time_micros, values: &self.row, held, starts });
     }
 
     fn remove_running_mean(&mut self, time_micros: i64, dim: usize) {
@@ -303,9 +275,7 @@ impl Tail {
             }
         }
         self.last_micros = Some(time_micros);
-        row.iter_mut()
-            .zip(&self.running_mean)
-            .for_each(|(value, mean)| *value -= mean);
+        row.iter_mut().zip(&self.running_mean).for_each(|(value, mean)| *value -= mean);
     }
 
     fn append_lags(&mut self, dim: usize) {

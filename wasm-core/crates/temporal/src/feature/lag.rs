@@ -16,13 +16,7 @@ pub(super) struct LagRing {
 impl LagRing {
     pub fn new(longest_lag: u16, dim: usize) -> Self {
         let capacity = usize::from(longest_lag);
-        Self {
-            rows: vec![0.0; capacity * dim],
-            dim,
-            capacity,
-            next: 0,
-            len: 0,
-        }
+        Self { rows: vec![0.0; capacity * dim], dim, capacity, next: 0, len: 0 }
     }
 
     pub fn reset(&mut self) {

@@ -91,10 +91,7 @@ impl Resampler {
         self.points += 1;
         if time_micros == right.0 {
             out.copy_from_slice(&right.1);
-            return Some(Point {
-                time_micros,
-                held: false,
-            });
+            return Some(Point { time_micros, held: false });
         }
         // Differences stay below BREAK_MICROS, so they are exact in f64.
         let gap = (right.0 - left.0) as f64;
@@ -103,9 +100,6 @@ impl Resampler {
             *out = a + (b - a) * fraction;
         }
         let on_a_frame = time_micros == left.0;
-        Some(Point {
-            time_micros,
-            held: !on_a_frame && gap > 2.0 * self.period_micros,
-        })
+        Some(Point { time_micros, held: !on_a_frame && gap > 2.0 * self.period_micros })
     }
 }

@@ -144,23 +144,11 @@ impl fmt::Display for HeadError {
                     "the weights were trained with attention pattern {code}, which is not available here"
                 )
             }
-            Self::PartLength {
-                part,
-                expected,
-                got,
-            } => {
-                write!(
-                    f,
-                    "the {} have {got} entries instead of {expected}",
-                    part.name()
-                )
+            Self::PartLength { part, expected, got } => {
+                write!(f, "the {} have {got} entries instead of {expected}", part.name())
             }
             Self::PartNotFinite { part, index } => {
-                write!(
-                    f,
-                    "number {index} of the {} is NaN or infinite",
-                    part.name()
-                )
+                write!(f, "number {index} of the {} is NaN or infinite", part.name())
             }
             Self::NotCausal => write!(f, "the head is causal, the pattern is not"),
             Self::NoRows => write!(f, "the window has no rows"),
@@ -173,16 +161,10 @@ impl fmt::Display for HeadError {
             Self::LayerOutOfRange { layer, layers } => write!(f, "layer {layer} of {layers}"),
             Self::Overflow => write!(f, "the head's output leaves the range of f32"),
             Self::DenseHasNoDecodeStep => {
-                write!(
-                    f,
-                    "dense attention has no decode step, it runs over whole windows"
-                )
+                write!(f, "dense attention has no decode step, it runs over whole windows")
             }
             Self::UpstreamHasNoStream => {
-                write!(
-                    f,
-                    "the upstream crate runs over whole windows here, it does not stream"
-                )
+                write!(f, "the upstream crate runs over whole windows here, it does not stream")
             }
             Self::StreamOfAnotherHead => write!(f, "the stream belongs to a head of another shape"),
             Self::StreamBroken => write!(f, "the stream broke off at an earlier row"),

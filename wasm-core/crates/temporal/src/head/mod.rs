@@ -77,12 +77,7 @@ pub struct LayerQkv {
 impl LayerQkv {
     /// Borrows it as the input of a kernel.
     pub fn view(&self) -> Qkv<'_> {
-        Qkv {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
-            slopes: &self.slopes,
-        }
+        Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes }
     }
 }
 
@@ -107,9 +102,7 @@ impl TemporalHead {
             AttentionPattern::LnCount => BackendKind::SparseLnCount,
             AttentionPattern::Dense => BackendKind::Dense,
             AttentionPattern::Pyramid | AttentionPattern::PyramidSalient => {
-                return Err(HeadError::PatternNotAvailable {
-                    code: record.pattern as u8,
-                });
+                return Err(HeadError::PatternNotAvailable { code: record.pattern as u8 });
             }
         };
         let pattern = SparsePattern {
@@ -124,21 +117,13 @@ impl TemporalHead {
             pattern.validate()?;
         }
         let [d, layers, classes] = [shape.input_dim, shape.layers, shape.classes].map(usize::from);
-        parts::check(
-            Part::Weights,
-            &blob.weights,
-            shape.weight_count().map_err(HeadError::Blob)?,
-        )?;
+        parts::check(Part::Weights, &blob.weights, shape.weight_count().map_err(HeadError::Blob)?)?;
 
         let mut matrices = blob
             .matrices()
             .into_iter()
             .map(|info| Matrix::new(&blob.weights[info.range], info.rows, info.cols));
-        let mut next_matrix = || {
-            matrices
-                .next()
-                .expect("a shape names four matrices a layer")
-        };
+        let mut next_matrix = || matrices.next().expect("a shape names four matrices a layer");
         let gains = split_layers(Part::RmsGains, trailer.rms_gains.as_deref(), layers, d)?;
         let q_heads = usize::from(shape.q_heads);
         let slopes = split_layers(Part::Slopes, trailer.slopes.as_deref(), layers, q_heads)?;
@@ -244,11 +229,7 @@ impl TemporalHead {
         }
         let mut logits = vec![0.0; usize::from(self.shape.classes)];
         self.classify(&pooled, &mut logits)?;
-        Ok(HeadOutput {
-            logits,
-            pooled,
-            hidden,
-        })
+        Ok(HeadOutput { logits, pooled, hidden })
     }
 
     /// Computes what layer `layer` attends with, when the layers below ran with `backend`.
@@ -263,10 +244,7 @@ impl TemporalHead {
         backend: BackendKind,
     ) -> Result<LayerQkv, HeadError> {
         if layer >= self.layers.len() {
-            return Err(HeadError::LayerOutOfRange {
-                layer,
-                layers: self.layers.len(),
-            });
+            return Err(HeadError::LayerOutOfRange { layer, layers: self.layers.len() });
         }
         let mut scratch = Scratch::default();
         let x = self.run(rows, layer, backend, &mut scratch)?;
@@ -301,16 +279,12 @@ impl TemporalHead {
             return Err(HeadError::NoRows);
         }
         if !rows.len().is_multiple_of(features) {
-            return Err(HeadError::RowsLength {
-                feature_dim: features,
-                got: rows.len(),
-            });
+            return Err(HeadError::RowsLength { feature_dim: features, got: rows.len() });
         }
         let d = usize::from(self.shape.input_dim);
         let mut x = vec![0.0; rows.len() / features * d];
         for (index, row) in rows.chunks_exact(features).enumerate() {
-            self.input
-                .read(index, row, scratch, &mut x[index * d..][..d])?;
+            self.input.read(index, row, scratch, &mut x[index * d..][..d])?;
         }
         for layer in 0..layers {
             let qkv = self.project(layer, &x, scratch)?;
@@ -329,13 +303,9 @@ impl TemporalHead {
         x: &[f32],
         scratch: &mut Scratch,
     ) -> Result<LayerQkv, HeadError> {
-        let [d, q_heads, kv_heads, dim] = [
-            self.shape.input_dim,
-            self.shape.q_heads,
-            self.shape.kv_heads,
-            self.shape.head_dim,
-        ]
-        .map(usize::from);
+        let [d, q_heads, kv_heads, dim] =
+            [self.shape.input_dim, self.shape.q_heads, self.shape.kv_heads, self.shape.head_dim]
+                .map(usize::from);
         let n = x.len() / d;
         let layer = &self.layers[layer];
         let mut q = Tensor3::zeros(n, q_heads, dim);
@@ -351,12 +321,7 @@ impl TemporalHead {
                 &mut v.data_mut()[index * kv_width..][..kv_width],
             );
         }
-        Ok(LayerQkv {
-            q,
-            k,
-            v,
-            slopes: layer.slopes.clone(),
-        })
+        Ok(LayerQkv { q, k, v, slopes: layer.slopes.clone() })
     }
 
     fn classify(&self, pooled: &[f32], logits: &mut [f32]) -> Result<(), HeadError> {

@@ -11,11 +11,7 @@ const RMS_EPSILON: f32 = 1e-6;
 /// Checks a part's length and that its numbers are finite.
 pub(super) fn check(part: Part, numbers: &[f32], expected: usize) -> Result<(), HeadError> {
     if numbers.len() != expected {
-        return Err(HeadError::PartLength {
-            part,
-            expected,
-            got: numbers.len(),
-        });
+        return Err(HeadError::PartLength { part, expected, got: numbers.len() });
     }
     match numbers.iter().position(|number| !number.is_finite()) {
         Some(index) => Err(HeadError::PartNotFinite { part, index }),
@@ -34,10 +30,7 @@ pub(super) fn split_layers(
         return Ok(vec![None; layers]);
     };
     check(part, numbers, layers * width)?;
-    Ok(numbers
-        .chunks_exact(width)
-        .map(|layer| Some(layer.to_vec()))
-        .collect())
+    Ok(numbers.chunks_exact(width).map(|layer| Some(layer.to_vec())).collect())
 }
 
 /// Adds `b` to `a`, number by number.
@@ -70,10 +63,7 @@ impl Matrix {
     /// Copies `rows * cols` numbers.
     pub fn new(numbers: &[f32], rows: usize, cols: usize) -> Self {
         debug_assert_eq!(numbers.len(), rows * cols);
-        Self {
-            numbers: numbers.to_vec(),
-            cols,
-        }
+        Self { numbers: numbers.to_vec(), cols }
     }
 
     /// Writes `x W` into `out`: `x[0] * W[0][o] + x[1] * W[1][o] + ...`, left to right.
@@ -116,11 +106,7 @@ impl Input {
         if let Some(record) = &trailer.embedding {
             feature_dim = usize::from(record.feature_dim);
             if feature_dim == 0 {
-                return Err(HeadError::PartLength {
-                    part: Part::Embedding,
-                    expected: d,
-                    got: 0,
-                });
+                return Err(HeadError::PartLength { part: Part::Embedding, expected: d, got: 0 });
             }
             check(Part::Embedding, &record.matrix, feature_dim * d)?;
             embedding = Some(Matrix::new(&record.matrix, feature_dim, d));
@@ -129,11 +115,7 @@ impl Input {
             check(Part::Normalisation, &normalisation.mean, feature_dim)?;
             check(Part::Normalisation, &normalisation.inv_std, feature_dim)?;
         }
-        Ok(Self {
-            feature_dim,
-            normalisation: trailer.normalisation.clone(),
-            embedding,
-        })
+        Ok(Self { feature_dim, normalisation: trailer.normalisation.clone(), embedding })
     }
 
     /// Writes row number `index` as the layers see it into `x`, `[D]`.
@@ -209,29 +191,18 @@ impl Layer {
         mixed: &[f32],
         scratch: &mut Scratch,
     ) -> Result<(), HeadError> {
-        let Scratch {
-            normed,
-            hidden,
-            change,
-        } = scratch;
+        let Scratch { normed, hidden, change } = scratch;
         self.wo.apply_into(mixed, change);
         add(x, change);
         if let Some(FeedForward { gains, w1, w2 }) = &self.feed_forward {
             rms_norm(x, gains, normed);
             w1.apply_into(normed, hidden);
             // A NaN stays one, to be found below.
-            hidden
-                .iter_mut()
-                .filter(|number| **number < 0.0)
-                .for_each(|number| *number = 0.0);
+            hidden.iter_mut().filter(|number| **number < 0.0).for_each(|number| *number = 0.0);
             w2.apply_into(hidden, change);
             add(x, change);
         }
-        if x.iter().all(|number| number.is_finite()) {
-            Ok(())
-        } else {
-            Err(HeadError::Overflow)
-        }
+        if x.iter().all(|number| number.is_finite()) { Ok(()) } else { Err(HeadError::Overflow) }
     }
 }
 
@@ -256,11 +227,7 @@ impl FeedForward {
         let (part, hidden) = (Part::FeedForward, usize::from(record.hidden));
         if record.layers.len() != layers || hidden == 0 {
             let got = record.layers.len().min(hidden);
-            return Err(HeadError::PartLength {
-                part,
-                expected: layers,
-                got,
-            });
+            return Err(HeadError::PartLength { part, expected: layers, got });
         }
         let load = |layer: &rvne::FeedForwardLayer| {
             check(part, &layer.gains, d)?;

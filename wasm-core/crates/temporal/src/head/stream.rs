@@ -47,13 +47,8 @@ impl HeadStream {
             }
         };
         let shape = head.shape();
-        let [d, q_heads, kv_heads, dim] = [
-            shape.input_dim,
-            shape.q_heads,
-            shape.kv_heads,
-            shape.head_dim,
-        ]
-        .map(usize::from);
+        let [d, q_heads, kv_heads, dim] =
+            [shape.input_dim, shape.q_heads, shape.kv_heads, shape.head_dim].map(usize::from);
         let pattern = head.pattern();
         let cache = || KvCache::new(capacity, kv_heads, dim, pattern.block_size);
         Ok(Self {
@@ -61,9 +56,7 @@ impl HeadStream {
             feature_dim: head.feature_dim(),
             pattern,
             weighting,
-            caches: (0..shape.layers)
-                .map(|_| cache())
-                .collect::<Result<_, _>>()?,
+            caches: (0..shape.layers).map(|_| cache()).collect::<Result<_, _>>()?,
             is_broken: false,
             scratch: Scratch::default(),
             x: vec![0.0; d],
@@ -115,22 +108,12 @@ impl HeadStream {
         }
         if row.len() != self.feature_dim {
             let feature_dim = self.feature_dim;
-            return Err(HeadError::RowsLength {
-                feature_dim,
-                got: row.len(),
-            });
+            return Err(HeadError::RowsLength { feature_dim, got: row.len() });
         }
-        head.input
-            .read(self.len(), row, &mut self.scratch, &mut self.x)?;
+        head.input.read(self.len(), row, &mut self.scratch, &mut self.x)?;
         self.is_broken = self.len() < self.capacity();
         for (layer, cache) in head.layers.iter().zip(&mut self.caches) {
-            layer.project(
-                &self.x,
-                &mut self.scratch,
-                &mut self.q,
-                &mut self.k,
-                &mut self.v,
-            );
+            layer.project(&self.x, &mut self.scratch, &mut self.q, &mut self.k, &mut self.v);
             cache.append(&self.k, &self.v)?;
             decode_step_into(
                 &self.q,

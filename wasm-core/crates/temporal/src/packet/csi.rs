@@ -41,28 +41,18 @@ impl RawCsi {
     /// Returns the frame, stamped with the time of its arrival.
     pub fn frame(&self, time_micros: i64) -> CsiFrame<'_> {
         let values = CsiValues::Iq8(&self.values);
-        CsiFrame {
-            time_micros,
-            values,
-            rssi_dbm: Some(self.rssi_dbm),
-        }
+        CsiFrame { time_micros, values, rssi_dbm: Some(self.rssi_dbm) }
     }
 
     /// Returns the pairs that each antenna has.
     pub fn pairs_per_antenna(&self) -> usize {
-        (self.values.len() / 2)
-            .checked_div(usize::from(self.antennas))
-            .unwrap_or(0)
+        (self.values.len() / 2).checked_div(usize::from(self.antennas)).unwrap_or(0)
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), PacketError> {
         let mut fields = Fields::of_packet(bytes, Self::HEADER_LEN)?;
         let (node, antennas, pairs) = (fields.u8(), fields.u8(), fields.u16());
-        check(
-            Field::Antennas,
-            u32::from(antennas),
-            1..=u32::from(MAX_ANTENNAS),
-        )?;
+        check(Field::Antennas, u32::from(antennas), 1..=u32::from(MAX_ANTENNAS))?;
         check(Field::Pairs, u32::from(pairs), 1..=u32::from(MAX_PAIRS))?;
         let values_len = 2 * usize::from(antennas) * usize::from(pairs);
         let len = Self::HEADER_LEN + values_len;
@@ -77,42 +67,22 @@ impl RawCsi {
             noise_floor_dbm: fields.i8(),
             values: {
                 fields.skip::<2>();
-                fields
-                    .bytes(values_len)
-                    .iter()
-                    .map(|&byte| byte.cast_signed())
-                    .collect()
+                fields.bytes(values_len).iter().map(|&byte| byte.cast_signed()).collect()
             },
         };
         Ok((packet, len))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), PacketError> {
-        check(
-            Field::Antennas,
-            u32::from(self.antennas),
-            1..=u32::from(MAX_ANTENNAS),
-        )?;
+        check(Field::Antennas, u32::from(self.antennas), 1..=u32::from(MAX_ANTENNAS))?;
         let pairs = self.pairs_per_antenna();
-        let wrong = PacketError::Field {
-            field: Field::Pairs,
-            value: pairs as u32,
-        };
+        let wrong = PacketError::Field { field: Field::Pairs, value: pairs as u32 };
         if pairs * 2 * usize::from(self.antennas) != self.values.len() {
             return Err(wrong);
         }
-        let pairs = u16::try_from(pairs)
-            .ok()
-            .filter(|n| (1..=MAX_PAIRS).contains(n))
-            .ok_or(wrong)?;
-        put!(
-            out,
-            self.node,
-            self.antennas,
-            pairs,
-            self.frequency_mhz,
-            self.sequence
-        );
+        let pairs =
+            u16::try_from(pairs).ok().filter(|n| (1..=MAX_PAIRS).contains(n)).ok_or(wrong)?;
+        put!(out, self.node, self.antennas, pairs, self.frequency_mhz, self.sequence);
         put!(out, self.rssi_dbm, self.noise_floor_dbm, 0_u16);
         out.extend(self.values.iter().map(|value| value.cast_unsigned()));
         Ok(())
@@ -146,9 +116,8 @@ impl CompressedCsi {
     /// Compresses `current` against `previous`; `None` if their lengths differ or exceed
     /// 4096, or if the result would not be shorter, in which case nodes send nothing.
     pub fn compress(node: u8, channel: u8, previous: &[u8], current: &[u8]) -> Option<Self> {
-        let original_len = u16::try_from(current.len())
-            .ok()
-            .filter(|&len| len <= MAX_BUFFER_LEN)?;
+        let original_len =
+            u16::try_from(current.len()).ok().filter(|&len| len <= MAX_BUFFER_LEN)?;
         if previous.len() != current.len() {
             return None;
         }
@@ -159,12 +128,7 @@ impl CompressedCsi {
                 _ => runs.extend_from_slice(&[difference, 1]),
             }
         }
-        (runs.len() < current.len()).then_some(Self {
-            node,
-            channel,
-            original_len,
-            runs,
-        })
+        (runs.len() < current.len()).then_some(Self { node, channel, original_len, runs })
     }
 
     /// Gives back the buffer, bytes as from the driver, out of the one before.
@@ -176,28 +140,17 @@ impl CompressedCsi {
     pub fn expand(&self, previous: &[u8]) -> Result<Vec<u8>, PacketError> {
         let expected = usize::from(self.original_len);
         if previous.len() != expected {
-            return Err(PacketError::PreviousLength {
-                expected,
-                got: previous.len(),
-            });
+            return Err(PacketError::PreviousLength { expected, got: previous.len() });
         }
         self.check_runs()?;
         let run = |pair: &[u8]| core::iter::repeat_n(pair[0], usize::from(pair[1]));
         let differences = self.runs.chunks_exact(2).flat_map(run);
-        Ok(previous
-            .iter()
-            .zip(differences)
-            .map(|(then, difference)| then ^ difference)
-            .collect())
+        Ok(previous.iter().zip(differences).map(|(then, difference)| then ^ difference).collect())
     }
 
     fn check_runs(&self) -> Result<(), PacketError> {
         let expected = usize::from(self.original_len);
-        let got = self
-            .runs
-            .chunks_exact(2)
-            .map(|pair| usize::from(pair[1]))
-            .sum();
+        let got = self.runs.chunks_exact(2).map(|pair| usize::from(pair[1])).sum();
         let is_sound =
             self.runs.len().is_multiple_of(2) && self.runs.chunks_exact(2).all(|pair| pair[1] > 0);
         match is_sound && got == expected {
@@ -208,18 +161,11 @@ impl CompressedCsi {
 
     fn check_lengths(original_len: u16, runs_len: u32) -> Result<(), PacketError> {
         let original = u32::from(original_len);
-        check(
-            Field::OriginalLength,
-            original,
-            1..=u32::from(MAX_BUFFER_LEN),
-        )?;
+        check(Field::OriginalLength, original, 1..=u32::from(MAX_BUFFER_LEN))?;
         let field = Field::CompressedLength;
         match runs_len > 0 && runs_len.is_multiple_of(2) && runs_len < original {
             true => Ok(()),
-            false => Err(PacketError::Field {
-                field,
-                value: runs_len,
-            }),
+            false => Err(PacketError::Field { field, value: runs_len }),
         }
     }
 
@@ -232,12 +178,7 @@ impl CompressedCsi {
         let mut fields = Fields::of_packet(bytes, len)?;
         fields.skip::<6>();
         let runs = fields.bytes(usize::from(runs_len)).to_vec();
-        let packet = Self {
-            node,
-            channel,
-            original_len,
-            runs,
-        };
+        let packet = Self { node, channel, original_len, runs };
         packet.check_runs()?;
         Ok((packet, len))
     }
@@ -245,13 +186,7 @@ impl CompressedCsi {
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), PacketError> {
         Self::check_lengths(self.original_len, self.runs.len() as u32)?;
         self.check_runs()?;
-        put!(
-            out,
-            self.node,
-            self.channel,
-            self.original_len,
-            self.runs.len() as u16
-        );
+        put!(out, self.node, self.channel, self.original_len, self.runs.len() as u16);
         out.extend_from_slice(&self.runs);
         Ok(())
     }

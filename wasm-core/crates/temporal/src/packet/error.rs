@@ -112,26 +112,16 @@ impl fmt::Display for PacketError {
         match *self {
             Self::Magic { got } => write!(f, "{got:#010x} is no packet's magic"),
             Self::Incomplete { needed, got } => {
-                write!(
-                    f,
-                    "the packet needs at least {needed} bytes, there are {got}"
-                )
+                write!(f, "the packet needs at least {needed} bytes, there are {got}")
             }
             Self::Length { expected, got } => {
                 write!(f, "the datagram has {got} bytes, its packet {expected}")
             }
             Self::Field { field, value } => {
-                write!(
-                    f,
-                    "the field \"{}\" is out of range with {value}",
-                    field.name()
-                )
+                write!(f, "the field \"{}\" is out of range with {value}", field.name())
             }
             Self::Crc { stored, computed } => {
-                write!(
-                    f,
-                    "the packet stores CRC {stored:08x}, its bytes have {computed:08x}"
-                )
+                write!(f, "the packet stores CRC {stored:08x}, its bytes have {computed:08x}")
             }
             Self::Runs { expected, got } => {
                 write!(f, "the runs hold {got} bytes, the buffer has {expected}")

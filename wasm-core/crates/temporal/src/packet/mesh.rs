@@ -46,10 +46,7 @@ impl MeshEnvelope {
         let version = fields.u8();
         if version != Self::VERSION {
             let field = Field::MeshVersion;
-            return Err(PacketError::Field {
-                field,
-                value: u32::from(version),
-            });
+            return Err(PacketError::Field { field, value: u32::from(version) });
         }
         let (kind, role, auth, epoch) = (fields.u8(), fields.u8(), fields.u8(), fields.u32());
         let payload_len = usize::from(fields.u16());
@@ -63,36 +60,15 @@ impl MeshEnvelope {
         let mut fields = Fields::of_checked_packet(bytes, len)?;
         fields.skip::<12>();
         let payload = fields.bytes(payload_len).to_vec();
-        Ok((
-            Self {
-                kind,
-                role,
-                auth,
-                epoch,
-                payload,
-            },
-            len,
-        ))
+        Ok((Self { kind, role, auth, epoch, payload }, len))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), PacketError> {
         let len = self.payload.len();
         if len > MAX_MESH_PAYLOAD {
-            return Err(PacketError::Field {
-                field: Field::MeshPayload,
-                value: len as u32,
-            });
+            return Err(PacketError::Field { field: Field::MeshPayload, value: len as u32 });
         }
-        put!(
-            out,
-            Self::VERSION,
-            self.kind,
-            self.role,
-            self.auth,
-            self.epoch,
-            len as u16,
-            0_u16
-        );
+        put!(out, Self::VERSION, self.kind, self.role, self.auth, self.epoch, len as u16, 0_u16);
         out.extend_from_slice(&self.payload);
         put_crc(out);
         Ok(())

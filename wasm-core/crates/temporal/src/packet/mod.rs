@@ -185,10 +185,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Packet, usize), PacketError> {
 pub fn decode_datagram(bytes: &[u8]) -> Result<Packet, PacketError> {
     match decode(bytes)? {
         (packet, used) if used == bytes.len() => Ok(packet),
-        (_, expected) => Err(PacketError::Length {
-            expected,
-            got: bytes.len(),
-        }),
+        (_, expected) => Err(PacketError::Length { expected, got: bytes.len() }),
     }
 }
 
@@ -196,10 +193,7 @@ pub fn decode_datagram(bytes: &[u8]) -> Result<Packet, PacketError> {
 /// for as many as the decision needs: the result never depends on how many happen to be there.
 fn decode_prefix(bytes: &[u8], is_last: bool) -> Result<(Packet, usize), PacketError> {
     let Some(head) = bytes.first_chunk::<4>() else {
-        return Err(PacketError::Incomplete {
-            needed: 4,
-            got: bytes.len(),
-        });
+        return Err(PacketError::Incomplete { needed: 4, got: bytes.len() });
     };
     Ok(match u32_at(head, 0) {
         magic::RAW_CSI => wrap(RawCsi::read(bytes)?, Packet::RawCsi),

@@ -28,11 +28,7 @@ impl StateValues {
     /// Returns the numbers as a frame for the feature pipeline.
     pub fn frame(&self) -> CsiFrame<'_> {
         let time_micros = i64::try_from(self.time_micros).unwrap_or(i64::MAX);
-        CsiFrame {
-            time_micros,
-            values: CsiValues::FeatureState(&self.values),
-            rssi_dbm: None,
-        }
+        CsiFrame { time_micros, values: CsiValues::FeatureState(&self.values), rssi_dbm: None }
     }
 
     fn read(fields: &mut Fields<'_>) -> Self {
@@ -67,13 +63,7 @@ impl FeatureState {
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), PacketError> {
         let mut fields = Fields::of_checked_packet(bytes, Self::LEN)?;
         let state = StateValues::read(&mut fields);
-        Ok((
-            Self {
-                state,
-                quality_flags: fields.u16(),
-            },
-            Self::LEN,
-        ))
+        Ok((Self { state, quality_flags: fields.u16() }, Self::LEN))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -149,38 +139,20 @@ impl Classification {
         let version = fields.u16();
         if version != Self::VERSION {
             let field = Field::ClassificationVersion;
-            return Err(PacketError::Field {
-                field,
-                value: u32::from(version),
-            });
+            return Err(PacketError::Field { field, value: u32::from(version) });
         }
         let (classes, node) = (fields.u16(), fields.u8());
         fields.skip::<3>();
         let (time_micros, sequence, class) = (fields.u64(), fields.u32(), fields.u8());
         fields.skip::<3>();
         let (top_logit, margin) = (fields.f32(), fields.f32());
-        let packet = Self {
-            classes,
-            node,
-            time_micros,
-            sequence,
-            class,
-            top_logit,
-            margin,
-        };
+        let packet = Self { classes, node, time_micros, sequence, class, top_logit, margin };
         Ok((packet, Self::LEN))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         put!(out, Self::VERSION, self.classes, self.node, 0_u8, 0_u16);
-        put!(
-            out,
-            self.time_micros,
-            self.sequence,
-            self.class,
-            0_u8,
-            0_u16
-        );
+        put!(out, self.time_micros, self.sequence, self.class, 0_u8, 0_u16);
         put!(out, self.top_logit, self.margin);
         put_crc(out);
     }

@@ -78,20 +78,12 @@ impl StreamDecoder {
             let rest = &self.buffer[self.used..];
             let position = self.base + self.used as u64;
             if rest.is_empty() {
-                return if self.is_finished {
-                    self.take_skipped(position)
-                } else {
-                    None
-                };
+                return if self.is_finished { self.take_skipped(position) } else { None };
             }
             match decode_prefix(rest, self.is_finished) {
                 Ok((packet, len)) => {
                     self.used += len;
-                    let event = StreamEvent::Packet {
-                        position,
-                        len,
-                        packet,
-                    };
+                    let event = StreamEvent::Packet { position, len, packet };
                     return match self.take_skipped(position) {
                         None => Some(event),
                         skipped => {
@@ -111,11 +103,7 @@ impl StreamDecoder {
 
     fn take_skipped(&mut self, end: u64) -> Option<StreamEvent> {
         let (position, reason) = self.skipping.take()?;
-        Some(StreamEvent::Skipped {
-            position,
-            len: end - position,
-            reason,
-        })
+        Some(StreamEvent::Skipped { position, len: end - position, reason })
     }
 }
 

@@ -73,20 +73,9 @@ impl Vitals {
     }
 
     fn write_shared(&self, out: &mut Vec<u8>, between: [u8; 2]) {
-        put!(
-            out,
-            self.node,
-            self.flags,
-            self.breathing_bpm_e2,
-            self.heart_bpm_e4
-        );
+        put!(out, self.node, self.flags, self.breathing_bpm_e2, self.heart_bpm_e4);
         put!(out, self.rssi_dbm, self.persons, between[0], between[1]);
-        put!(
-            out,
-            self.motion_energy,
-            self.presence_score,
-            self.uptime_millis
-        );
+        put!(out, self.motion_energy, self.presence_score, self.uptime_millis);
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -142,14 +131,8 @@ impl FusedVitals {
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        self.vitals
-            .write_shared(out, [self.radar_type, self.fusion_confidence]);
-        put!(
-            out,
-            self.radar_heart_bpm,
-            self.radar_breathing_bpm,
-            self.distance_cm
-        );
+        self.vitals.write_shared(out, [self.radar_type, self.fusion_confidence]);
+        put!(out, self.radar_heart_bpm, self.radar_breathing_bpm, self.distance_cm);
         put!(out, self.targets, self.radar_confidence, 0_u16, 0_u32);
     }
 }
@@ -227,10 +210,7 @@ impl WasmOutput {
         }
         match is_last {
             true => Ok((got == len).then_some(len)),
-            false => Err(PacketError::Incomplete {
-                needed: len + 4,
-                got,
-            }),
+            false => Err(PacketError::Incomplete { needed: len + 4, got }),
         }
     }
 
@@ -240,25 +220,17 @@ impl WasmOutput {
         Self {
             node: packet[4],
             module: packet[5],
-            values: packet[Self::HEADER_LEN..]
-                .chunks_exact(5)
-                .map(value)
-                .collect(),
+            values: packet[Self::HEADER_LEN..].chunks_exact(5).map(value).collect(),
         }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), PacketError> {
         let count = self.values.len();
         if count > MAX_WASM_VALUES {
-            return Err(PacketError::Field {
-                field: Field::WasmValues,
-                value: count as u32,
-            });
+            return Err(PacketError::Field { field: Field::WasmValues, value: count as u32 });
         }
         put!(out, self.node, self.module, count as u16);
-        self.values
-            .iter()
-            .for_each(|(kind, value)| put!(out, kind, value));
+        self.values.iter().for_each(|(kind, value)| put!(out, kind, value));
         Ok(())
     }
 }

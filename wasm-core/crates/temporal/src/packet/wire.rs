@@ -20,10 +20,7 @@ impl<'a> Fields<'a> {
     pub fn of_packet(bytes: &'a [u8], len: usize) -> Result<Self, PacketError> {
         match bytes.get(4..len) {
             Some(rest) => Ok(Self { rest }),
-            None => Err(PacketError::Incomplete {
-                needed: len,
-                got: bytes.len(),
-            }),
+            None => Err(PacketError::Incomplete { needed: len, got: bytes.len() }),
         }
     }
 

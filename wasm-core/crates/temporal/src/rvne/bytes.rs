@@ -18,14 +18,8 @@ pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
 /// Widens all of `bytes`; what does not fill a number at the end is left out.
 pub fn read_floats(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     match dtype {
-        Dtype::F32 => bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_bits(u32_at(b, 0)))
-            .collect(),
-        Dtype::F16 => bytes
-            .chunks_exact(2)
-            .map(|b| half::f16_to_f32(u16_at(b, 0)))
-            .collect(),
+        Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_bits(u32_at(b, 0))).collect(),
+        Dtype::F16 => bytes.chunks_exact(2).map(|b| half::f16_to_f32(u16_at(b, 0))).collect(),
     }
 }
 

@@ -279,10 +279,7 @@ impl fmt::Display for BlobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::TooShort { needed, got } => {
-                write!(
-                    f,
-                    "the file has {got} bytes, a weight blob has at least {needed}"
-                )
+                write!(f, "the file has {got} bytes, a weight blob has at least {needed}")
             }
             Self::MagicBigEndian => f.write_str(
                 "the file starts with \"RVNE\": its magic was written big-endian, a weight blob is \
@@ -297,20 +294,14 @@ impl fmt::Display for BlobError {
                 write!(f, "the blob has version {got}, only version 1 is known")
             }
             Self::ReservedFlag { flags } => {
-                write!(
-                    f,
-                    "the flags are {flags:#04x}, and bits 2 to 7 are reserved"
-                )
+                write!(f, "the flags are {flags:#04x}, and bits 2 to 7 are reserved")
             }
             Self::ReservedByte { got } => {
                 write!(f, "the reserved byte at offset 7 is {got:#04x}, not 0")
             }
             Self::ZeroDimension { dimension } => write!(f, "{} is zero", dimension.name()),
             Self::GqaRatio { q_heads, kv_heads } => {
-                write!(
-                    f,
-                    "{kv_heads} key-value heads do not divide {q_heads} query heads"
-                )
+                write!(f, "{kv_heads} key-value heads do not divide {q_heads} query heads")
             }
             Self::TooFewClasses { classes } => {
                 write!(f, "{classes} class is too few, two are the least")
@@ -319,19 +310,13 @@ impl fmt::Display for BlobError {
                 write!(f, "the shape needs {weights} weights, more than {limit}")
             }
             Self::WeightsLength { expected, got } => {
-                write!(
-                    f,
-                    "there are {got} bytes of weights, the shape needs {expected}"
-                )
+                write!(f, "there are {got} bytes of weights, the shape needs {expected}")
             }
             Self::Length { expected, got } => {
                 write!(f, "the file has {got} bytes, its header implies {expected}")
             }
             Self::Crc { stored, computed } => {
-                write!(
-                    f,
-                    "the file stores CRC {stored:08x}, its bytes have {computed:08x}"
-                )
+                write!(f, "the file stores CRC {stored:08x}, its bytes have {computed:08x}")
             }
             Self::NotFinite { index } => write!(f, "weight {index} is not a finite number"),
             Self::ZeroSeed => f.write_str("the seed is zero, which makes all weights the same"),
@@ -347,10 +332,7 @@ impl fmt::Display for BlobError {
                 "trailer record {tag:#04x} at offset {offset:#x} has reserved bytes that are not zero"
             ),
             Self::TrailerDuplicate { tag, offset } => {
-                write!(
-                    f,
-                    "trailer record {tag:#04x} comes a second time at offset {offset:#x}"
-                )
+                write!(f, "trailer record {tag:#04x} comes a second time at offset {offset:#x}")
             }
             Self::TrailerUnknown { tag, offset } => write!(
                 f,
@@ -359,39 +341,28 @@ impl fmt::Display for BlobError {
             Self::TrailerEndMissing { offset } => {
                 write!(f, "the trailer has no end record at offset {offset:#x}")
             }
-            Self::TrailerBytesAfterEnd { offset, bytes } => write!(
-                f,
-                "{bytes} bytes follow the trailer's end record at offset {offset:#x}"
-            ),
-            Self::TrailerPayloadLength { tag, expected, got } => write!(
-                f,
-                "trailer record {tag:#04x} has {got} bytes, the blob needs {expected}"
-            ),
+            Self::TrailerBytesAfterEnd { offset, bytes } => {
+                write!(f, "{bytes} bytes follow the trailer's end record at offset {offset:#x}")
+            }
+            Self::TrailerPayloadLength { tag, expected, got } => {
+                write!(f, "trailer record {tag:#04x} has {got} bytes, the blob needs {expected}")
+            }
             Self::TrailerCount { tag, expected, got } => {
-                write!(
-                    f,
-                    "trailer record {tag:#04x} has {got} names, the blob needs {expected}"
-                )
+                write!(f, "trailer record {tag:#04x} has {got} names, the blob needs {expected}")
             }
             Self::TrailerNameTooLong { tag, index, bytes } => write!(
                 f,
                 "name {index} of trailer record {tag:#04x} has {bytes} bytes, more than 255"
             ),
             Self::TrailerUtf8 { tag, at } => {
-                write!(
-                    f,
-                    "trailer record {tag:#04x} is not UTF-8 at byte {at} of its payload"
-                )
+                write!(f, "trailer record {tag:#04x} is not UTF-8 at byte {at} of its payload")
             }
             Self::TrailerValue { tag, at, value } => write!(
                 f,
                 "trailer record {tag:#04x} has the undefined value {value} at byte {at} of its payload"
             ),
             Self::TrailerNotFinite { tag, index } => {
-                write!(
-                    f,
-                    "number {index} of trailer record {tag:#04x} is not finite"
-                )
+                write!(f, "number {index} of trailer record {tag:#04x} is not finite")
             }
             Self::TrailerNegative { tag, index } => {
                 write!(f, "number {index} of trailer record {tag:#04x} is negative")

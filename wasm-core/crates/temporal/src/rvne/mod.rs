@@ -176,12 +176,7 @@ impl WeightBlob {
         if let Some(embedding) = &mut blob.trailer.embedding {
             narrow(&mut embedding.matrix);
         }
-        for layer in blob
-            .trailer
-            .feed_forward
-            .iter_mut()
-            .flat_map(|ff| &mut ff.layers)
-        {
+        for layer in blob.trailer.feed_forward.iter_mut().flat_map(|ff| &mut ff.layers) {
             narrow(&mut layer.w1);
             narrow(&mut layer.w2);
         }

@@ -31,12 +31,7 @@ impl WeightBlob {
         if let Some(index) = weights.iter().position(|weight| !weight.is_finite()) {
             return Err(BlobError::NotFinite { index });
         }
-        Ok(Self {
-            shape: header.shape,
-            dtype: header.dtype,
-            weights,
-            trailer,
-        })
+        Ok(Self { shape: header.shape, dtype: header.dtype, weights, trailer })
     }
 }
 
@@ -64,10 +59,7 @@ struct Header {
 impl Header {
     /// Every check from the magic to the CRC.
     fn check(bytes: &[u8]) -> Result<Self, BlobError> {
-        let short = BlobError::TooShort {
-            needed: HEADER_LEN + FOOTER_LEN,
-            got: bytes.len(),
-        };
+        let short = BlobError::TooShort { needed: HEADER_LEN + FOOTER_LEN, got: bytes.len() };
         match u32_at(bytes.first_chunk::<4>().ok_or(short)?, 0) {
             MAGIC => {}
             got if got == MAGIC.swap_bytes() => return Err(BlobError::MagicBigEndian),
@@ -96,20 +88,13 @@ impl Header {
             classes: u16_at(bytes, 0x12),
         };
         shape.validate()?;
-        let dtype = if flags & FLAG_F16 == 0 {
-            Dtype::F32
-        } else {
-            Dtype::F16
-        };
+        let dtype = if flags & FLAG_F16 == 0 { Dtype::F32 } else { Dtype::F16 };
         let has_trailer = flags & FLAG_TRAILER != 0;
 
         let weights_len = u64::from(u32_at(bytes, 0x14));
         let expected = shape.weight_count()? as u64 * dtype.bytes() as u64;
         if weights_len != expected {
-            return Err(BlobError::WeightsLength {
-                expected,
-                got: weights_len,
-            });
+            return Err(BlobError::WeightsLength { expected, got: weights_len });
         }
         let weights_end = HEADER_LEN as u64 + weights_len;
         let least = match has_trailer {
@@ -118,10 +103,7 @@ impl Header {
         } + FOOTER_LEN as u64;
         let got = bytes.len() as u64;
         if got < least || (got > least && !has_trailer) {
-            return Err(BlobError::Length {
-                expected: least,
-                got,
-            });
+            return Err(BlobError::Length { expected: least, got });
         }
 
         let body = &bytes[..bytes.len() - FOOTER_LEN];
@@ -130,12 +112,7 @@ impl Header {
             return Err(BlobError::Crc { stored, computed });
         }
         // It fits: the file is longer.
-        Ok(Self {
-            shape,
-            dtype,
-            has_trailer,
-            weights_end: weights_end as usize,
-        })
+        Ok(Self { shape, dtype, has_trailer, weights_end: weights_end as usize })
     }
 }
 
@@ -157,15 +134,8 @@ fn scan(bytes: &[u8], weights_end: usize) -> Result<Vec<Record>, BlobError> {
         if tag == tag::END {
             return match (len, end - start) {
                 (0, 0) => Ok(found),
-                (0, rest) => Err(BlobError::TrailerBytesAfterEnd {
-                    offset: start,
-                    bytes: rest,
-                }),
-                _ => Err(BlobError::TrailerPayloadLength {
-                    tag,
-                    expected: 0,
-                    got: u64::from(len),
-                }),
+                (0, rest) => Err(BlobError::TrailerBytesAfterEnd { offset: start, bytes: rest }),
+                _ => Err(BlobError::TrailerPayloadLength { tag, expected: 0, got: u64::from(len) }),
             };
         }
         if tag > tag::PIPELINE || tag == tag::FIRST_CRITICAL {
@@ -175,17 +145,11 @@ fn scan(bytes: &[u8], weights_end: usize) -> Result<Vec<Record>, BlobError> {
             return Err(BlobError::TrailerDuplicate { tag, offset });
         }
         let bounds = BlobError::TrailerBounds { tag, offset, len };
-        let payload_len = usize::try_from(len)
-            .ok()
-            .filter(|&len| len <= end - start)
-            .ok_or(bounds)?;
+        let payload_len =
+            usize::try_from(len).ok().filter(|&len| len <= end - start).ok_or(bounds)?;
         let payload = start..start + payload_len;
         let next = payload.end;
-        found.push(Record {
-            tag,
-            start: offset,
-            payload,
-        });
+        found.push(Record { tag, start: offset, payload });
         offset = padded(bytes, next, end)?;
     }
 }
@@ -194,9 +158,7 @@ fn scan(bytes: &[u8], weights_end: usize) -> Result<Vec<Record>, BlobError> {
 fn padded(bytes: &[u8], from: usize, end: usize) -> Result<usize, BlobError> {
     let next = from.next_multiple_of(4).min(end);
     match bytes[from..next].iter().position(|&byte| byte != 0) {
-        Some(index) => Err(BlobError::TrailerPadding {
-            offset: from + index,
-        }),
+        Some(index) => Err(BlobError::TrailerPadding { offset: from + index }),
         None => Ok(next),
     }
 }

@@ -22,11 +22,8 @@ pub fn read(bytes: &[u8], features: usize) -> Result<PipelineConfig, BlobError> 
     if bytes.len() < FIXED_LEN {
         return Err(length(FIXED_LEN));
     }
-    let undefined = |at: usize, value: u16| BlobError::TrailerValue {
-        tag: tag::PIPELINE,
-        at,
-        value,
-    };
+    let undefined =
+        |at: usize, value: u16| BlobError::TrailerValue { tag: tag::PIPELINE, at, value };
     let undefined_byte = |at: usize| undefined(at, u16::from(bytes[at]));
     if bytes[0] != VERSION {
         return Err(undefined_byte(0));
@@ -50,10 +47,7 @@ pub fn read(bytes: &[u8], features: usize) -> Result<PipelineConfig, BlobError> 
     if bytes[3] != 2 && time_constant_s.to_bits() != 0 {
         return Err(undefined(4, u16_at(bytes, 4)));
     }
-    let (useful_len, lag_len) = (
-        usize::from(u16_at(bytes, 14)),
-        usize::from(u16_at(bytes, 16)),
-    );
+    let (useful_len, lag_len) = (usize::from(u16_at(bytes, 14)), usize::from(u16_at(bytes, 16)));
     match u16_at(bytes, 18) {
         0 => {}
         reserved => return Err(undefined(18, reserved)),
@@ -77,10 +71,7 @@ pub fn read(bytes: &[u8], features: usize) -> Result<PipelineConfig, BlobError> 
     config.validate().map_err(BlobError::Pipeline)?;
     match config.feature_dim() {
         got if got == features => Ok(config),
-        got => Err(BlobError::PipelineWidth {
-            expected: features,
-            got,
-        }),
+        got => Err(BlobError::PipelineWidth { expected: features, got }),
     }
 }
 
@@ -92,11 +83,8 @@ pub fn write(out: &mut Vec<u8>, config: &PipelineConfig) -> Result<(), BlobError
         FeatureSource::Csi => 0,
         FeatureSource::FeatureState => 1,
     };
-    let switches = if config.divide_by_mean {
-        DIVIDE_BY_MEAN
-    } else {
-        0
-    } | if config.lag_absolute { LAG_ABSOLUTE } else { 0 };
+    let switches = if config.divide_by_mean { DIVIDE_BY_MEAN } else { 0 }
+        | if config.lag_absolute { LAG_ABSOLUTE } else { 0 };
     let (mean_removal, time_constant_s) = match config.mean_removal {
         MeanRemoval::None => (0, 0.0),
         MeanRemoval::Window => (1, 0.0),
@@ -105,12 +93,7 @@ pub fn write(out: &mut Vec<u8>, config: &PipelineConfig) -> Result<(), BlobError
     out.extend_from_slice(&[VERSION, source, switches, mean_removal]);
     out.extend_from_slice(&time_constant_s.to_le_bytes());
     out.extend_from_slice(&config.rate_hz.to_le_bytes());
-    let sizes = [
-        config.bands,
-        config.useful.len() as u16,
-        config.lags.len() as u16,
-        0,
-    ];
+    let sizes = [config.bands, config.useful.len() as u16, config.lags.len() as u16, 0];
     for word in sizes.iter().chain(&config.useful).chain(&config.lags) {
         out.extend_from_slice(&word.to_le_bytes());
     }

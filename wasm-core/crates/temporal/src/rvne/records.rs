@@ -23,10 +23,8 @@ pub fn read(
         even_if_empty: found.is_empty(),
         ..Trailer::default()
     };
-    let payload_of = |record: &Record| Payload {
-        tag: record.tag,
-        bytes: &bytes[record.payload.clone()],
-    };
+    let payload_of =
+        |record: &Record| Payload { tag: record.tag, bytes: &bytes[record.payload.clone()] };
     let d = usize::from(shape.input_dim);
     let layers = usize::from(shape.layers);
     let mut features = d;
@@ -77,11 +75,7 @@ impl Payload<'_> {
     fn expect_len(&self, expected: u64) -> Result<(), BlobError> {
         match self.bytes.len() as u64 {
             got if got == expected => Ok(()),
-            got => Err(BlobError::TrailerPayloadLength {
-                tag: self.tag,
-                expected,
-                got,
-            }),
+            got => Err(BlobError::TrailerPayloadLength { tag: self.tag, expected, got }),
         }
     }
 
@@ -89,10 +83,9 @@ impl Payload<'_> {
         let start = range.start;
         match core::str::from_utf8(&self.bytes[range]) {
             Ok(text) => Ok(String::from(text)),
-            Err(error) => Err(BlobError::TrailerUtf8 {
-                tag: self.tag,
-                at: start + error.valid_up_to(),
-            }),
+            Err(error) => {
+                Err(BlobError::TrailerUtf8 { tag: self.tag, at: start + error.valid_up_to() })
+            }
         }
     }
 
@@ -118,21 +111,16 @@ impl Payload<'_> {
         }
         match got == expected {
             true => Ok(names),
-            false => Err(BlobError::TrailerCount {
-                tag: self.tag,
-                expected,
-                got,
-            }),
+            false => Err(BlobError::TrailerCount { tag: self.tag, expected, got }),
         }
     }
 
     /// All floats are looked at, those in `dtype` included.
     fn finite(&self, values: Vec<f32>, first_index: usize) -> Result<Vec<f32>, BlobError> {
         match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(BlobError::TrailerNotFinite {
-                tag: self.tag,
-                index: first_index + index,
-            }),
+            Some(index) => {
+                Err(BlobError::TrailerNotFinite { tag: self.tag, index: first_index + index })
+            }
             None => Ok(values),
         }
     }
@@ -145,31 +133,21 @@ impl Payload<'_> {
     fn slopes(&self, count: usize) -> Result<Vec<f32>, BlobError> {
         let slopes = self.floats(count)?;
         match slopes.iter().position(|&slope| slope < 0.0) {
-            Some(index) => Err(BlobError::TrailerNegative {
-                tag: self.tag,
-                index,
-            }),
+            Some(index) => Err(BlobError::TrailerNegative { tag: self.tag, index }),
             None => Ok(slopes),
         }
     }
 
     fn signature(&self) -> Result<Signature, BlobError> {
         self.expect_len(96)?;
-        let mut record = Signature {
-            public_key: [0; 32],
-            signature: [0; 64],
-        };
+        let mut record = Signature { public_key: [0; 32], signature: [0; 64] };
         record.public_key.copy_from_slice(&self.bytes[..32]);
         record.signature.copy_from_slice(&self.bytes[32..]);
         Ok(record)
     }
 
     fn undefined(&self, at: usize, value: u16) -> BlobError {
-        BlobError::TrailerValue {
-            tag: self.tag,
-            at,
-            value,
-        }
+        BlobError::TrailerValue { tag: self.tag, at, value }
     }
 
     fn attention(&self) -> Result<AttentionRecord, BlobError> {
@@ -197,16 +175,10 @@ impl Payload<'_> {
         }
         let frame_rate_hz = f32::from_bits(u32_at(b, 12));
         if !frame_rate_hz.is_finite() {
-            return Err(BlobError::TrailerNotFinite {
-                tag: self.tag,
-                index: 0,
-            });
+            return Err(BlobError::TrailerNotFinite { tag: self.tag, index: 0 });
         }
         if frame_rate_hz < 0.0 {
-            return Err(BlobError::TrailerNegative {
-                tag: self.tag,
-                index: 0,
-            });
+            return Err(BlobError::TrailerNegative { tag: self.tag, index: 0 });
         }
         Ok(AttentionRecord {
             window: u16_at(b, 0),
@@ -239,10 +211,7 @@ impl Payload<'_> {
         let feature_dim = self.size()?;
         self.expect_len(4 + u64::from(feature_dim) * (d * dtype.bytes()) as u64)?;
         let matrix = self.finite(read_floats(&self.bytes[4..], dtype), 0)?;
-        Ok(Embedding {
-            feature_dim,
-            matrix,
-        })
+        Ok(Embedding { feature_dim, matrix })
     }
 
     fn feed_forward(
@@ -269,14 +238,8 @@ impl Payload<'_> {
                 w2: self.finite(read_floats(w2, dtype), first + d + d * usize::from(hidden))?,
             })
         };
-        let layers = self.bytes[4..]
-            .chunks_exact(layer_len as usize)
-            .enumerate()
-            .map(layer);
-        Ok(FeedForward {
-            hidden,
-            layers: layers.collect::<Result<_, BlobError>>()?,
-        })
+        let layers = self.bytes[4..].chunks_exact(layer_len as usize).enumerate().map(layer);
+        Ok(FeedForward { hidden, layers: layers.collect::<Result<_, BlobError>>()? })
     }
 }
 

@@ -47,11 +47,6 @@ impl WeightBlob {
             }
         };
         let weights: Vec<f32> = (0..count).map(|_| next()).collect();
-        Ok(Self {
-            shape,
-            dtype,
-            weights,
-            trailer: Trailer::default(),
-        })
+        Ok(Self { shape, dtype, weights, trailer: Trailer::default() })
     }
 }

@@ -27,14 +27,7 @@ pub struct HeadShape {
 impl Default for HeadShape {
     /// Returns the "AETHER" shape: 10,304 weights, 41,244 bytes in f32.
     fn default() -> Self {
-        Self {
-            input_dim: 16,
-            q_heads: 4,
-            kv_heads: 1,
-            head_dim: 32,
-            layers: 2,
-            classes: 4,
-        }
+        Self { input_dim: 16, q_heads: 4, kv_heads: 1, head_dim: 32, layers: 2, classes: 4 }
     }
 }
 
@@ -71,15 +64,10 @@ impl HeadShape {
             return Err(BlobError::ZeroDimension { dimension });
         }
         if !self.q_heads.is_multiple_of(self.kv_heads) {
-            return Err(BlobError::GqaRatio {
-                q_heads: self.q_heads,
-                kv_heads: self.kv_heads,
-            });
+            return Err(BlobError::GqaRatio { q_heads: self.q_heads, kv_heads: self.kv_heads });
         }
         if self.classes < 2 {
-            return Err(BlobError::TooFewClasses {
-                classes: self.classes,
-            });
+            return Err(BlobError::TooFewClasses { classes: self.classes });
         }
         self.weight_count().map(|_| ())
     }
@@ -91,15 +79,9 @@ impl HeadShape {
     /// [`BlobError::ShapeTooLarge`] if their bytes, at four each, do not fit the header's u32.
     pub fn weight_count(&self) -> Result<usize, BlobError> {
         // Below 2^67, so u128 cannot overflow.
-        let [d, q, kv, dim, layers, classes] = [
-            self.input_dim,
-            self.q_heads,
-            self.kv_heads,
-            self.head_dim,
-            self.layers,
-            self.classes,
-        ]
-        .map(u128::from);
+        let [d, q, kv, dim, layers, classes] =
+            [self.input_dim, self.q_heads, self.kv_heads, self.head_dim, self.layers, self.classes]
+                .map(u128::from);
         let weights = layers * 2 * d * dim * (q + kv) + d * classes;
         let limit = u128::from(u32::MAX) / Dtype::F32.bytes() as u128;
         match usize::try_from(weights) {
@@ -126,12 +108,7 @@ impl HeadShape {
         let mut add = |name: String, rows: usize, cols: usize| {
             let range = start..start + rows * cols;
             start = range.end;
-            matrices.push(MatrixInfo {
-                name,
-                rows,
-                cols,
-                range,
-            });
+            matrices.push(MatrixInfo { name, rows, cols, range });
         };
         for layer in 0..self.layers {
             add(format!("layer{layer}.Wq"), d, q);

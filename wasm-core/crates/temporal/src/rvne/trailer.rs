@@ -285,12 +285,8 @@ impl Trailer {
         .collect();
         present.sort_unstable();
         present.extend(self.signature.map(|_| tag::SIGNATURE));
-        let place = |tag: &u8| {
-            self.order
-                .iter()
-                .position(|listed| listed == tag)
-                .unwrap_or(usize::MAX)
-        };
+        let place =
+            |tag: &u8| self.order.iter().position(|listed| listed == tag).unwrap_or(usize::MAX);
         present.sort_by_key(place);
         present
     }

@@ -22,39 +22,22 @@ impl WeightBlob {
         self.shape.validate()?;
         let (held, needed) = (self.weights.len() as u64, self.shape.weight_count()? as u64);
         let width = self.dtype.bytes() as u64;
-        let weights_len = u32::try_from(needed * width)
-            .ok()
-            .filter(|_| held == needed);
-        let weights_len = weights_len.ok_or(BlobError::WeightsLength {
-            expected: needed * width,
-            got: held * width,
-        })?;
+        let weights_len = u32::try_from(needed * width).ok().filter(|_| held == needed);
+        let weights_len = weights_len
+            .ok_or(BlobError::WeightsLength { expected: needed * width, got: held * width })?;
         if let Some(index) = self.weights.iter().position(|weight| !weight.is_finite()) {
             return Err(BlobError::NotFinite { index });
         }
 
         let mut out = Vec::new();
-        let dtype_flag = if self.dtype == Dtype::F16 {
-            FLAG_F16
-        } else {
-            0
-        };
-        let trailer_flag = if self.trailer.is_written() {
-            FLAG_TRAILER
-        } else {
-            0
-        };
+        let dtype_flag = if self.dtype == Dtype::F16 { FLAG_F16 } else { 0 };
+        let trailer_flag = if self.trailer.is_written() { FLAG_TRAILER } else { 0 };
         out.extend_from_slice(&MAGIC.to_le_bytes());
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[dtype_flag | trailer_flag, 0]);
         let shape = &self.shape;
-        let dimensions = [
-            shape.input_dim,
-            shape.q_heads,
-            shape.kv_heads,
-            shape.head_dim,
-            shape.layers,
-        ];
+        let dimensions =
+            [shape.input_dim, shape.q_heads, shape.kv_heads, shape.head_dim, shape.layers];
         for dimension in dimensions.iter().chain([&shape.classes]) {
             out.extend_from_slice(&dimension.to_le_bytes());
         }
@@ -70,12 +53,7 @@ impl WeightBlob {
 
     fn write_trailer(&self, out: &mut Vec<u8>) -> Result<(), BlobError> {
         let is_unknown = |tag: u8| tag > tag::SIGNATURE && tag < tag::FIRST_CRITICAL;
-        if let Some(&(tag, _)) = self
-            .trailer
-            .unknown
-            .iter()
-            .find(|(tag, _)| !is_unknown(*tag))
-        {
+        if let Some(&(tag, _)) = self.trailer.unknown.iter().find(|(tag, _)| !is_unknown(*tag)) {
             return Err(BlobError::TrailerUnknown { tag, offset: 0 });
         }
         pad(out);

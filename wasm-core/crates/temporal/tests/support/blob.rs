@@ -6,24 +6,13 @@ use csi_temporal::rvne::{
     Normalisation, Pooling, Trailer, WeightBlob,
 };
 
-pub const SMALL: HeadShape = HeadShape {
-    input_dim: 6,
-    q_heads: 4,
-    kv_heads: 2,
-    head_dim: 5,
-    layers: 2,
-    classes: 3,
-};
+pub const SMALL: HeadShape =
+    HeadShape { input_dim: 6, q_heads: 4, kv_heads: 2, head_dim: 5, layers: 2, classes: 3 };
 
 /// A blob without a trailer, weights uniform in -0.5 .. 0.5.
 pub fn bare(shape: HeadShape, random: &mut Random) -> WeightBlob {
     let weights = random.numbers(shape.weight_count().unwrap(), 0.5);
-    WeightBlob {
-        shape,
-        dtype: Dtype::F32,
-        weights,
-        trailer: Trailer::default(),
-    }
+    WeightBlob { shape, dtype: Dtype::F32, weights, trailer: Trailer::default() }
 }
 
 /// A blob with any subset of the records, `switches` naming them bit by bit:
@@ -54,21 +43,12 @@ pub fn with_records(shape: HeadShape, switches: u32, random: &mut Random) -> Wei
     if on(4) {
         features = random.between(1, 12);
         let matrix = random.numbers(features * d, 0.5);
-        trailer.embedding = Some(Embedding {
-            feature_dim: features as u16,
-            matrix,
-        });
+        trailer.embedding = Some(Embedding { feature_dim: features as u16, matrix });
     }
     if on(1) {
-        let inv_std = random
-            .numbers(features, 1.0)
-            .into_iter()
-            .map(|x| 1.5 + x)
-            .collect();
-        trailer.normalisation = Some(Normalisation {
-            mean: random.numbers(features, 1.0),
-            inv_std,
-        });
+        let inv_std = random.numbers(features, 1.0).into_iter().map(|x| 1.5 + x).collect();
+        trailer.normalisation =
+            Some(Normalisation { mean: random.numbers(features, 1.0), inv_std });
     }
     if on(2) {
         trailer.rms_gains = Some(random.numbers(layers * d, 2.0));
@@ -85,10 +65,7 @@ pub fn with_records(shape: HeadShape, switches: u32, random: &mut Random) -> Wei
                 w2: random.numbers(hidden * d, 0.5),
             })
             .collect();
-        trailer.feed_forward = Some(FeedForward {
-            hidden: hidden as u16,
-            layers,
-        });
+        trailer.feed_forward = Some(FeedForward { hidden: hidden as u16, layers });
     }
     if on(6) {
         let slopes = random.numbers(layers * q_heads, 0.4);

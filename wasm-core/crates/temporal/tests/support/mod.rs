@@ -20,38 +20,25 @@ pub struct Inputs {
 
 impl Inputs {
     pub fn view(&self) -> Qkv<'_> {
-        Qkv {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
-            slopes: &self.slopes,
-        }
+        Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes }
     }
 }
 
 /// The largest difference between two slices of one length.
 pub fn max_abs_diff(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// The largest difference to the f64 twin.
 pub fn max_abs_error(a: &[f32], exact: &[f64]) -> f64 {
     assert_eq!(a.len(), exact.len());
-    a.iter()
-        .zip(exact)
-        .map(|(a, e)| (f64::from(*a) - e).abs())
-        .fold(0.0, f64::max)
+    a.iter().zip(exact).map(|(a, e)| (f64::from(*a) - e).abs()).fold(0.0, f64::max)
 }
 
 /// The largest magnitude, at least 1.
 pub fn magnitude(numbers: &[f32]) -> f32 {
-    numbers
-        .iter()
-        .fold(1.0, |max, number| max.max(number.abs()))
+    numbers.iter().fold(1.0, |max, number| max.max(number.abs()))
 }
 
 /// The bits, because `==` on floats holds 0.0 and -0.0 for equal and NaN for unequal.

@@ -25,10 +25,7 @@ pub fn edges(pattern: &SparsePattern, row: usize, seq: usize) -> (Vec<usize>, Ve
         discover(&mut tokens, 0);
     }
     if pattern.log_stride {
-        for j in powers()
-            .flat_map(|stride| [i - stride, i + stride])
-            .filter(|j| visible(*j))
-        {
+        for j in powers().flat_map(|stride| [i - stride, i + stride]).filter(|j| visible(*j)) {
             discover(&mut tokens, j);
         }
     }
@@ -41,28 +38,14 @@ pub fn edges(pattern: &SparsePattern, row: usize, seq: usize) -> (Vec<usize>, Ve
         let seen = |b: isize| {
             0 <= b
                 && b < block_count
-                && if pattern.causal {
-                    (b + 1) * size <= i + 1
-                } else {
-                    b != i / size
-                }
+                && if pattern.causal { (b + 1) * size <= i + 1 } else { b != i / size }
         };
-        let pivot = if pattern.causal {
-            (i + 1) / size - 1
-        } else {
-            i / size
-        };
-        for b in [pivot - 1, pivot, pivot + 1]
-            .into_iter()
-            .filter(|b| seen(*b))
-        {
+        let pivot = if pattern.causal { (i + 1) / size - 1 } else { i / size };
+        for b in [pivot - 1, pivot, pivot + 1].into_iter().filter(|b| seen(*b)) {
             discover(&mut blocks, b);
         }
         if pattern.log_stride && pivot >= 0 {
-            for b in powers()
-                .flat_map(|s| [pivot - s, pivot + s])
-                .filter(|b| seen(*b))
-            {
+            for b in powers().flat_map(|s| [pivot - s, pivot + s]).filter(|b| seen(*b)) {
                 discover(&mut blocks, b);
             }
         }
@@ -83,9 +66,9 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
     let kv_head = head * inputs.k.heads() / q_heads;
     // Every edge as the tokens that it is the mean of, and what its score gets on top.
     let edges: Vec<(Vec<usize>, f64)> = match over {
-        Over::Dense { causal } => (0..if causal { row + 1 } else { seq })
-            .map(|j| (vec![j], 0.0))
-            .collect(),
+        Over::Dense { causal } => {
+            (0..if causal { row + 1 } else { seq }).map(|j| (vec![j], 0.0)).collect()
+        }
         Over::Sparse(pattern, weighting) => {
             let (tokens, blocks) = edges(pattern, row, seq);
             let tokens = tokens.into_iter().map(|j| (vec![j], 0.0));
@@ -107,17 +90,12 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
             let count = members.len() as f64;
             let mut score = 0.0;
             for d in 0..dim {
-                let key: f64 = members
-                    .iter()
-                    .map(|j| f64::from(inputs.k.row(*j, kv_head)[d]))
-                    .sum();
+                let key: f64 =
+                    members.iter().map(|j| f64::from(inputs.k.row(*j, kv_head)[d])).sum();
                 score += f64::from(inputs.q.row(row, head)[d]) * key / count;
             }
             let position = members.iter().sum::<usize>() as f64 / count;
-            let slope = inputs
-                .slopes
-                .get(head)
-                .map_or(0.0, |slope| f64::from(*slope));
+            let slope = inputs.slopes.get(head).map_or(0.0, |slope| f64::from(*slope));
             score / (dim as f64).sqrt() - slope * (row as f64 - position).abs() + bonus
         })
         .collect();
@@ -129,12 +107,7 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
             weights[*j] += (score - max).exp() / sum / members.len() as f64;
         }
     }
-    (
-        weights,
-        scores
-            .iter()
-            .fold(0.0, |largest: f64, score| largest.max(score.abs())),
-    )
+    (weights, scores.iter().fold(0.0, |largest: f64, score| largest.max(score.abs())))
 }
 
 /// The output `[seq, q_heads, dim]` and the largest |score|.
@@ -159,21 +132,13 @@ pub fn attention(inputs: &Inputs, over: Over<'_>) -> (Vec<f64>, f64) {
 fn times(x: &[f64], w: &[f32]) -> Vec<f64> {
     let cols = w.len() / x.len();
     (0..cols)
-        .map(|c| {
-            x.iter()
-                .zip(w.chunks(cols))
-                .map(|(x, row)| x * f64::from(row[c]))
-                .sum()
-        })
+        .map(|c| x.iter().zip(w.chunks(cols)).map(|(x, row)| x * f64::from(row[c])).sum())
         .collect()
 }
 
 fn rms_norm(x: &[f64], gains: &[f32]) -> Vec<f64> {
     let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
-    x.iter()
-        .zip(gains)
-        .map(|(x, g)| x / (mean + 1e-6).sqrt() * f64::from(*g))
-        .collect()
+    x.iter().zip(gains).map(|(x, g)| x / (mean + 1e-6).sqrt() * f64::from(*g)).collect()
 }
 
 fn plus(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -184,13 +149,9 @@ fn plus(a: &[f64], b: &[f64]) -> Vec<f64> {
 ///
 /// The queries, keys and values are rounded to f32 before attention, as they have to be stored.
 pub fn head(blob: &WeightBlob, rows: &[f32]) -> Vec<f64> {
-    let [d, q_heads, kv_heads, dim] = [
-        blob.shape.input_dim,
-        blob.shape.q_heads,
-        blob.shape.kv_heads,
-        blob.shape.head_dim,
-    ]
-    .map(usize::from);
+    let [d, q_heads, kv_heads, dim] =
+        [blob.shape.input_dim, blob.shape.q_heads, blob.shape.kv_heads, blob.shape.head_dim]
+            .map(usize::from);
     let trailer = &blob.trailer;
     let record = trailer.attention.unwrap_or_default();
     let pattern = SparsePattern {
@@ -237,27 +198,21 @@ pub fn head(blob: &WeightBlob, rows: &[f32]) -> Vec<f64> {
             matrix(q_heads * dim * d),
         );
         let h: Vec<Vec<f64>> = match &trailer.rms_gains {
-            Some(gains) => x
-                .iter()
-                .map(|x| rms_norm(x, &gains[layer * d..][..d]))
-                .collect(),
+            Some(gains) => x.iter().map(|x| rms_norm(x, &gains[layer * d..][..d])).collect(),
             None => x.clone(),
         };
         let project = |w: &[f32], heads| {
-            let numbers = h
-                .iter()
-                .flat_map(|h| times(h, w))
-                .map(|y| y as f32)
-                .collect();
+            let numbers = h.iter().flat_map(|h| times(h, w)).map(|y| y as f32).collect();
             Tensor3::from_vec(numbers, h.len(), heads, dim).unwrap()
         };
         let inputs = Inputs {
             q: project(wq, q_heads),
             k: project(wk, kv_heads),
             v: project(wv, kv_heads),
-            slopes: trailer.slopes.as_ref().map_or(vec![], |slopes| {
-                slopes[layer * q_heads..][..q_heads].to_vec()
-            }),
+            slopes: trailer
+                .slopes
+                .as_ref()
+                .map_or(vec![], |slopes| slopes[layer * q_heads..][..q_heads].to_vec()),
         };
         let (mixed, _) = attention(&inputs, over);
         for (x, mixed) in x.iter_mut().zip(mixed.chunks(q_heads * dim)) {
@@ -265,9 +220,7 @@ pub fn head(blob: &WeightBlob, rows: &[f32]) -> Vec<f64> {
             if let Some(feed_forward) = &trailer.feed_forward {
                 let part = &feed_forward.layers[layer];
                 let mut hidden = times(&rms_norm(x, &part.gains), &part.w1);
-                hidden
-                    .iter_mut()
-                    .for_each(|number| *number = number.max(0.0));
+                hidden.iter_mut().for_each(|number| *number = number.max(0.0));
                 *x = plus(x, &times(&hidden, &part.w2));
             }
         }

@@ -20,11 +20,7 @@ pub const UPSTREAM_LARGE: f32 = 1e-6;
 pub fn upstream(inputs: &Inputs) -> f32 {
     let scores_are_small =
         super::magnitude(inputs.q.data()) <= 1.0 && super::magnitude(inputs.k.data()) <= 1.0;
-    if scores_are_small {
-        UPSTREAM
-    } else {
-        UPSTREAM_LARGE
-    }
+    if scores_are_small { UPSTREAM } else { UPSTREAM_LARGE }
 }
 
 /// Our f32 kernels against the f64 twin, per unit of the largest |v|, at least 1.
