@@ -151,7 +151,7 @@ export interface BlobInfo {
 export interface BlobConversion { info: BlobInfo; maxAbs: number; meanAbs: number; overflowed: number }
 export interface Histogram { edges: Float64Array; counts: Float32Array }
 /** `head` -1 shows the mean of all heads. */
-export interface AttentionArgs { frame: number; n: number; layer: number; head: number; window: number; block: number; logStride: boolean; landmarks: boolean; globalToken: boolean; lnCount: boolean; dark: boolean }
+export interface AttentionArgs { frame: number; n: number; layer: number; head: number; window: number; block: number; logStride: boolean; landmarks: boolean; globalToken: boolean; lnCount: boolean; /** queries and keys brought to this magnitude; absent or 0: as the weights make them */ magnitude?: number; dark: boolean }
 /** `difference` is dense minus sparse: what sparse attention leaves out is positive. The maps of weights show decimal logarithms; no weight is transparent. */
 export interface AttentionResult {
   n: number; firstSeconds: number; lastSeconds: number;

@@ -13,7 +13,8 @@ use csi_temporal::attention::{EdgeKind, SparsePattern};
 use csi_temporal::rvne::{Dtype, HeadShape};
 
 use crate::dto::{
-    double_array, flag, float_array, from_js, index, number, object, raster, series, text, to_js,
+    double_array, flag, float_array, from_js, index, number, object, optional_number, raster,
+    series, text, to_js,
 };
 use crate::error::{Result, bad_argument, thrown};
 
@@ -439,6 +440,7 @@ fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
             causal: true,
         },
         ln_count: flag(a, "lnCount"),
+        magnitude: optional_number(a, "magnitude").filter(|m| *m != 0.0).map(|m| m as f32),
         dark: flag(a, "dark"),
     })
 }

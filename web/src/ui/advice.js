@@ -48,6 +48,7 @@ const EXACT = {
   "lab/no-recording": { means: "This needs frames, and no recording is open.", todo: "Open one, or the built-in recording from Ctrl+K." },
   "lab/no-model": { means: "This needs weights, and none are open.", todo: "Make weights in the Model room." },
   "lab/features": { means: "The head takes another number of features than the frames give.", todo: "Change Bands under Features in the Recording room, or make weights for that number." },
+  "lab/magnitude": { means: "Queries and keys cannot be brought to that size.", todo: "Choose one of the sizes in the list." },
   "lab/no-rows": { means: "The features give no row up to the cursor, so the head has nothing to look at.", todo: "Move the cursor on, or switch resampling off under Features." },
   "lab/too-many-rows": { means: "So many rows would not fit the page's memory.", todo: "Resample to a lower rate under Features, or choose fewer rows." },
   "lab/no-phase": { means: "The recording holds amplitudes only; phase was never stored.", todo: "Look at amplitude or variance." },

@@ -1,6 +1,6 @@
 //! `csi attend`: one attention call on raw tensors, so that other programs can check ours.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use csi_temporal::attention::pattern::SparsePattern;
 use csi_temporal::attention::{Qkv, Weighting, dense, sparse, upstream};
@@ -75,7 +75,7 @@ fn kernel_named(name: &str) -> Result<Kernel, CliError> {
 }
 
 /// Reads one raw tensor file; its length must be exactly what the shape says.
-fn tensor(path: &PathBuf, shape: [usize; 3]) -> Result<Tensor3, CliError> {
+fn tensor(path: &Path, shape: [usize; 3]) -> Result<Tensor3, CliError> {
     let bytes = files::read(path)?;
     let floats = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
     let expected = floats.and_then(|n| n.checked_mul(4));
@@ -88,13 +88,8 @@ fn tensor(path: &PathBuf, shape: [usize; 3]) -> Result<Tensor3, CliError> {
     Tensor3::from_vec(data, seq, heads, dim).map_err(|e| CliError::input(path, e))
 }
 
-fn wrong_length(path: &Path, shape: &[usize; 3], got: usize) -> CliError {
-    let [seq, heads, dim] = shape;
-    CliError::input(
-        path,
-        format!("{got} bytes, but [{seq}][{heads}][{dim}] f32 needs {}", {
-            let bytes = 4 * *seq as u128 * *heads as u128 * *dim as u128;
-            bytes
-        }),
-    )
+fn wrong_length(path: &Path, [seq, heads, dim]: &[usize; 3], got: usize) -> CliError {
+    // Saturating: a shape may claim anything, and the sentence stays true enough.
+    let needed = [seq, heads, dim].into_iter().fold(4_u128, |n, d| n.saturating_mul(*d as u128));
+    CliError::input(path, format!("{got} bytes, but [{seq}][{heads}][{dim}] f32 needs {needed}"))
 }

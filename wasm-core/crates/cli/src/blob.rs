@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use csi_lab::blob_view::BlobView;
+use csi_lab::blob_view::{BlobView, parse_seed};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
 
 use crate::args::{Args, Item, numbers, only_file, required, unknown_option};
@@ -26,7 +26,7 @@ fn new(mut args: Args) -> Result<String, CliError> {
     while let Some(item) = args.next()? {
         match item {
             Item::Option(name) => match name.as_str() {
-                "seed" => seed = parse_seed(&args.text("seed")?)?,
+                "seed" => seed = seed_named(&args.text("seed")?)?,
                 "shape" => shape = parse_shape(&args.text("shape")?)?,
                 "f16" => dtype = Dtype::F16,
                 other => return Err(unknown_option(other)),
@@ -48,11 +48,8 @@ fn new(mut args: Args) -> Result<String, CliError> {
     ))
 }
 
-/// One to sixteen hexadecimal digits, with or without `0x`.
-fn parse_seed(text: &str) -> Result<u64, CliError> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let hexadecimal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u64::from_str_radix(digits, 16).ok().filter(|_| hexadecimal).ok_or_else(|| {
+fn seed_named(text: &str) -> Result<u64, CliError> {
+    parse_seed(text).ok_or_else(|| {
         CliError::usage(format!("--seed takes one to sixteen hexadecimal digits, not `{text}`"))
     })
 }

@@ -1,6 +1,6 @@
 //! `csi compare`: how far sparse attention diverges from dense on a recording.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use csi_lab::session::{AttentionAsk, ModelAsk, Session};
@@ -26,6 +26,9 @@ struct Report {
     rows: usize,
     window: usize,
     block: usize,
+    ln_count: bool,
+    /// Queries and keys were brought to this; null: as the weights make them.
+    magnitude: Option<f32>,
     edges_sparse: usize,
     edges_dense: usize,
     max_abs: f32,
@@ -42,6 +45,7 @@ struct Report {
 pub fn run(mut args: Args) -> Result<String, CliError> {
     let (mut file, mut model, mut json) = (None, None, false);
     let (mut window, mut block, mut rows) = (None, None, DEFAULT_ROWS);
+    let (mut ln_count, mut magnitude) = (false, None);
     while let Some(item) = args.next()? {
         match item {
             Item::Option(name) => match name.as_str() {
@@ -49,6 +53,8 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
                 "window" => window = Some(args.value("window")?),
                 "block" => block = Some(args.value("block")?),
                 "frames" => rows = args.value("frames")?,
+                "magnitude" => magnitude = Some(args.value("magnitude")?),
+                "ln-count" => ln_count = true,
                 "model" => model = Some(args.path()?),
                 other => return Err(unknown_option(other)),
             },
@@ -75,7 +81,8 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
         layer: 0,
         head: None,
         pattern,
-        ln_count: false,
+        ln_count,
+        magnitude,
         dark: false,
     };
     let started = Instant::now();
@@ -88,6 +95,8 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
         rows: view.n,
         window: pattern.window,
         block: pattern.block_size,
+        ln_count,
+        magnitude,
         edges_sparse: view.edges_sparse,
         edges_dense: view.edges_dense,
         max_abs: view.divergence.max_abs,
@@ -116,7 +125,7 @@ fn open(path: &Path) -> Result<Session, CliError> {
 fn open_model(
     session: &mut Session,
     model: Option<&Path>,
-    recording: &PathBuf,
+    recording: &Path,
 ) -> Result<(), CliError> {
     if let Some(path) = model {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -139,17 +148,22 @@ fn open_model(
 
 fn for_people(r: &Report) -> String {
     format!(
-        "{}\nstream: {}\nweights: {}\n\
-         {} rows, window {}, block {}: {} edges a head, dense has {} ({:.1} times more)\n\
+        "{}\nstream: {}\nweights: {}\nqueries and keys: {}\n\
+         {} rows, window {}, block {}{}: {} edges a head, dense has {} ({:.1} times more)\n\
          output difference: mean {:.3e}, max {:.3e}; dense output has rms {:.3e}\n\
          score spread: {:.3}\n\
          just now: sparse {:.3} ms, dense {:.3} ms\n",
         r.source,
         r.stream,
         r.weights,
+        match r.magnitude {
+            Some(magnitude) => format!("brought to magnitude {magnitude}"),
+            None => "as the weights make them".to_owned(),
+        },
         r.rows,
         r.window,
         r.block,
+        if r.ln_count { " with ln(count)" } else { "" },
         r.edges_sparse,
         r.edges_dense,
         r.edges_dense as f64 / r.edges_sparse.max(1) as f64,

@@ -37,8 +37,10 @@ usage:
       project's kernel over the edges of ruvllm_sparse_attention, `upstream-crate` that crate
       itself (default window 32, block 16)
 
-  csi compare FILE [--window W] [--block B] [--frames N] [--model FILE.rvne] [--json]
-      how far sparse attention diverges from dense on the last N frames of a recording
+  csi compare FILE [--window W] [--block B] [--ln-count] [--frames N] [--magnitude M]
+              [--model FILE.rvne] [--json]
+      how far sparse attention diverges from dense on the last N rows of a recording (default
+      256); --magnitude brings queries and keys to the size that trained heads have, 1 to 4
 
 exit code 2 and one sentence on standard error: bad input or usage
 ";

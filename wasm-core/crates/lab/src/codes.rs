@@ -59,6 +59,7 @@ pub const ALL: &[&str] = &[
     "lab/empty-mask",
     "lab/features",
     "lab/frame",
+    "lab/magnitude",
     "lab/matrix",
     "lab/no-model",
     "lab/no-phase",

@@ -49,6 +49,21 @@ pub fn compare(sparse: &Tensor3, dense: &Tensor3) -> Divergence {
     result
 }
 
+/// Scales queries or keys to a magnitude: numbers spread evenly over `-m ..= m` have a root mean
+/// square of `m / sqrt(3)`, and that is what `tensor` gets. All zeros stay zeros.
+///
+/// Untrained weights give scores so small that every row is a plain mean of what it sees. At a
+/// magnitude of 1 to 4, as trained heads have it, rows choose, and patterns differ in what they
+/// miss. Only ratios between tokens of one recording are kept; this is no model anyone trained.
+pub fn bring_to_magnitude(tensor: &mut Tensor3, magnitude: f32) {
+    let squares: f64 = tensor.data().iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    if squares > 0.0 {
+        let rms = libm::sqrt(squares / tensor.data().len() as f64);
+        let factor = (f64::from(magnitude) / libm::sqrt(3.0) / rms) as f32;
+        tensor.data_mut().iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
 /// What is left when the pattern covers the whole window.
 ///
 /// Such a pattern is dense attention but for one thing: when a block of landmarks ends at a row,

@@ -159,3 +159,21 @@ fn a_sweep_has_every_point_once_whatever_the_budget() {
         assert_eq!(pattern.edge_count(40), *edges);
     }
 }
+
+/// Numbers spread evenly over -m..m have a root mean square of m / sqrt(3).
+#[test]
+fn magnitude_sets_the_root_mean_square_and_keeps_ratios() {
+    let (before, _, _) = inputs(9, 32, 0.03);
+    let mut after = before.clone();
+    csi_lab::divergence::bring_to_magnitude(&mut after, 2.0);
+    let squares: f64 = after.data().iter().map(|x| f64::from(*x).powi(2)).sum();
+    let rms = (squares / after.data().len() as f64).sqrt();
+    assert!((rms - 2.0 / 3.0_f64.sqrt()).abs() < 1e-6, "{rms}");
+    let factor = f64::from(after.data()[5]) / f64::from(before.data()[5]);
+    for (a, b) in after.data().iter().zip(before.data()) {
+        assert!((f64::from(*a) - factor * f64::from(*b)).abs() < 1e-5);
+    }
+    let mut zeros = Tensor3::zeros(2, 1, 3);
+    csi_lab::divergence::bring_to_magnitude(&mut zeros, 2.0);
+    assert!(zeros.data().iter().all(|x| *x == 0.0));
+}

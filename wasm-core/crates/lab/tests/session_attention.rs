@@ -2,7 +2,7 @@
 
 mod session_support;
 
-use csi_lab::session::{AttentionAsk, Session};
+use csi_lab::session::{AttentionAsk, LabError, Session};
 use csi_temporal::attention::{BackendKind, EdgeKind, SparsePattern};
 use csi_temporal::head::TemporalHead;
 use csi_temporal::rvne::WeightBlob;
@@ -249,4 +249,29 @@ fn what_sparse_attention_leaves_out_is_orange() {
     assert!(red > blue, "left out: {red} {blue}");
     let (red, blue) = pixel(60, 58);
     assert!(blue > red, "looked at too much: {red} {blue}");
+}
+
+/// Untrained weights see a plain mean; brought to a magnitude, rows choose, and only maps, error
+/// and spread change: the logits are those of the weights as they are.
+#[test]
+fn magnitude_sharpens_the_maps_and_leaves_the_logits() {
+    let mut session = ready();
+    let ask = first_ask(FRAME);
+    let plain = session.attention(&ask, &ticking()).expect("a view");
+    let mut spreads = vec![plain.score_spread];
+    for magnitude in [1.0, 2.0, 4.0] {
+        let ask = AttentionAsk { magnitude: Some(magnitude), ..ask };
+        let view = session.attention(&ask, &ticking()).expect("a view");
+        assert_eq!(view.logits_sparse, plain.logits_sparse);
+        assert_eq!(view.logits_dense, plain.logits_dense);
+        assert_ne!(view.divergence, plain.divergence);
+        spreads.push(view.score_spread);
+    }
+    assert!(spreads.is_sorted_by(|a, b| a < b), "{spreads:?}");
+    // Scores grow with the square of the magnitude.
+    assert!((spreads[3] / spreads[2] / 4.0 - 1.0).abs() < 1e-3, "{spreads:?}");
+    for refused in [f32::NAN, -1.0, 1e9] {
+        let ask = AttentionAsk { magnitude: Some(refused), ..ask };
+        assert_eq!(session.attention(&ask, &ticking()), Err(LabError::Magnitude));
+    }
 }

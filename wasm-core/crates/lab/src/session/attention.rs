@@ -18,6 +18,10 @@ use crate::raster::Raster;
 /// How many decades below the largest weight the colours of a map reach.
 const MAP_DECADES: f32 = 4.0;
 
+/// The magnitudes that queries and keys can be brought to: far below it every row is a plain mean,
+/// far above it scores leave `f32`.
+pub const MAGNITUDES: core::ops::RangeInclusive<f32> = 0.001..=100.0;
+
 /// What attention is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionAsk {
@@ -33,6 +37,10 @@ pub struct AttentionAsk {
     pub pattern: SparsePattern,
     /// Whether landmarks get `+ ln(count)`.
     pub ln_count: bool,
+    /// Queries and keys of the layer are brought to this magnitude, see
+    /// [`divergence::bring_to_magnitude`]; `None` leaves them as the weights make them. Logits
+    /// are always those of the weights as they are.
+    pub magnitude: Option<f32>,
     /// Theme.
     pub dark: bool,
 }
@@ -241,7 +249,14 @@ impl Session {
         } else {
             (Weighting::Plain, BackendKind::Sparse)
         };
-        let qkv = head.layer_qkv(&window.values, ask.layer, backend)?;
+        let mut qkv = head.layer_qkv(&window.values, ask.layer, backend)?;
+        if let Some(magnitude) = ask.magnitude {
+            if !(MAGNITUDES.contains(&magnitude)) {
+                return Err(LabError::Magnitude);
+            }
+            divergence::bring_to_magnitude(&mut qkv.q, magnitude);
+            divergence::bring_to_magnitude(&mut qkv.k, magnitude);
+        }
         let heads = ask.head.map_or(Heads::Mean, Heads::One);
         Ok(Scene { window, head, qkv, heads, weighting, backend })
     }

@@ -67,6 +67,8 @@ pub enum LabError {
     },
     /// A seed that is no hexadecimal number of one to sixteen digits.
     Seed,
+    /// A magnitude of queries and keys out of range, or not a number.
+    Magnitude,
     /// A step of a sweep that was not begun.
     NoSweep,
     /// A file that is no recording.
@@ -98,6 +100,7 @@ impl LabError {
             Self::TooManyRows { .. } => "lab/too-many-rows",
             Self::Matrix { .. } => "lab/matrix",
             Self::Seed => "lab/seed",
+            Self::Magnitude => "lab/magnitude",
             Self::NoSweep => "lab/no-sweep",
             Self::Refusal(error) => error.code(),
             Self::Feature(error) => error.code(),
@@ -136,6 +139,9 @@ impl fmt::Display for LabError {
                 write!(f, "the model has {count} matrices, not a matrix {index}")
             }
             Self::Seed => f.write_str("a seed has one to sixteen hexadecimal digits"),
+            Self::Magnitude => {
+                f.write_str("queries and keys can be brought to a magnitude from 0.001 to 100")
+            }
             Self::NoSweep => f.write_str("no sweep was begun"),
             Self::Refusal(error) => error.fmt(f),
             Self::Feature(error) => error.fmt(f),

@@ -44,6 +44,7 @@ pub fn first_ask(frame: usize) -> AttentionAsk {
         head: None,
         pattern: SparsePattern::default(),
         ln_count: false,
+        magnitude: None,
         dark: false,
     }
 }
