@@ -27,7 +27,10 @@ export function mountModel(root, side, ctx, opening) {
   /** @type {import("../lab.js").Raster | null} */
   let heat = null;
 
-  const blobSource = () => `BLOB ${store.state.blob?.name || "made here"} ${store.state.blob?.crc32Hex ?? ""}`;
+  const blobSource = () => {
+    const { blob } = store.state;
+    return blob?.seedHex ? `SYNTHETIC seed ${blob.seedHex}` : `WEIGHTS ${blob?.name || "unnamed"} CRC-32 ${blob?.crc32Hex ?? ""}`;
+  };
   const chosen = () => store.state.blob?.matrices[matrix];
   const noBlob = () => (store.state.blob ? null : "No model. Make one or open one in the inspector.");
 

@@ -74,7 +74,10 @@ export function createPlot(options, { store, signal, fail }) {
     const reason = options.empty?.() ?? null;
     empty.hidden = reason === null;
     empty.textContent = reason ?? "";
-    if (options.source) source.textContent = options.source().split(" ", 1)[0];
+    if (options.source) {
+      source.title = options.source();
+      source.textContent = source.dataset.source = source.title.split(" ", 1)[0];
+    }
     if (reason !== null) {
       canvas.setAttribute("aria-label", `${options.title}: ${reason}`);
       return;

@@ -17,7 +17,7 @@ test("the first screen promises, names its source and offers Play", () => withPa
   assert.equal(await page.locator("#bar-source").innerText(), "RECORDED");
   assert.match(await page.locator("#room-recording .intro").innerText(), /marcrubii\/pulse-wifi-sensing, licence MIT/);
   assert.equal(await page.locator("#play").innerText(), "Play");
-  for (const badge of await page.locator(".plot .badge").allInnerTexts()) assert.match(badge, /^(RECORDED|BLOB)?$/);
+  for (const badge of await page.locator(".plot .badge").allInnerTexts()) assert.match(badge, /^(RECORDED|SYNTHETIC)?$/);
   const rooms = await page.locator("#rail button").allInnerTexts();
   assert.deepEqual(rooms.map((text) => text.trim()), ["Recording", "Attention", "Model", "Log"]);
 }));
@@ -123,6 +123,13 @@ test("made weights have 41,244 bytes and are what the command line writes", asyn
     }
   });
 });
+
+test("plots of random weights are called synthetic", () => withPage(browser, async (page) => {
+  await room(page, "Model");
+  await page.locator("#room-model .badge[data-source=SYNTHETIC]").nth(1).waitFor();
+  await page.getByLabel("Table of Values").click();
+  assert.match(await page.locator("dialog").innerText(), /Source: SYNTHETIC seed c5110007deadbeef/i);
+}));
 
 test("half precision shows its error and gives a smaller file", () => withPage(browser, async (page) => {
   await room(page, "Model");
