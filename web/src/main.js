@@ -151,19 +151,23 @@ function fillRooms(ctx, opening) {
 /** After some seconds of replay, points once to the room that this page is for. @param {Ctx} ctx */
 function offerAttention({ store, notices, signal }) {
   if (recall(TIP_KEY) === "seen") return;
-  const offered = new AbortController();
-  signal.addEventListener("abort", () => offered.abort());
+  const over = new AbortController();
+  signal.addEventListener("abort", () => over.abort());
   let startedAt = NaN;
+  /** @type {HTMLElement | undefined} */
+  let tip;
   store.watch(["playing", "seconds", "room"], (state) => {
-    if (state.room === "attention") offered.abort();
+    if (state.room === "attention") {
+      tip?.remove();
+      over.abort();
+    }
     if (!state.playing) startedAt = NaN;
     else if (Number.isNaN(startedAt)) startedAt = performance.now();
-    if (offered.signal.aborted || !(performance.now() - startedAt > 8000)) return;
-    offered.abort();
+    if (over.signal.aborted || tip || !(performance.now() - startedAt > 8000)) return;
     remember(TIP_KEY, "seen");
-    const tip = notices.tell("See what sparse attention leaves out", "The Attention room shows, for the rows at the cursor, what a head reads with every frame and with a few.",
-      [button("Open Attention", () => { tip.remove(); store.update({ room: "attention" }); }, { class: "button small" })]);
-  }, offered.signal);
+    tip = notices.tell("See what sparse attention leaves out", "The Attention room shows, for the rows at the cursor, what a head reads with every frame and with a few.",
+      [button("Open Attention", () => store.update({ room: "attention" }), { class: "button small" })]);
+  }, over.signal);
 }
 
 main().catch((error) => console.error(error));

@@ -4,7 +4,7 @@
 /**
  * @typedef {"recording" | "attention" | "model" | "log"} Room
  * @typedef {{n: number, window: number, block: number, head: number, layer: number, logStride: boolean,
- *   landmarks: boolean, globalToken: boolean, lnCount: boolean}} AttentionSettings
+ *   landmarks: boolean, globalToken: boolean, lnCount: boolean, magnitude: number}} AttentionSettings
  * @typedef {{
  *   room: Room,
  *   dark: boolean,
@@ -46,7 +46,7 @@ export function initialState() {
     viewS: 10, // seconds that the plots over time show
     pipeline: null,
     blob: null,
-    attention: { n: 256, window: 32, block: 16, head: -1, layer: 0, logStride: true, landmarks: true, globalToken: true, lnCount: false },
+    attention: { n: 256, window: 32, block: 16, head: -1, layer: 0, logStride: true, landmarks: true, globalToken: true, lnCount: false, magnitude: 0 },
     sideOpen: true,
   };
 }

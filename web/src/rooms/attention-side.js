@@ -7,6 +7,8 @@ import { clock, integer, significant } from "../ui/format.js";
 const WINDOWS = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
 const BLOCKS = [2, 4, 8, 16, 32, 64, 128];
 const ROWS = [64, 128, 256, 512, 1024];
+/** 0: as the weights make them. */
+const MAGNITUDES = [0, 0.5, 1, 2, 4];
 const KINDS = /** @type {const} */ (["window", "global", "log-stride", "landmark"]);
 
 /**
@@ -32,16 +34,21 @@ export function mountAttentionSide(side, ctx, choose, current) {
   const head = h("select", { "aria-label": "Head", on: { change: () => set({ head: Number(head.value) }) } });
   const layer = h("select", { "aria-label": "Layer", on: { change: () => set({ layer: Number(layer.value) }) } });
 
+  const magnitude = h("select", { id: "magnitude", class: "wide", "aria-label": "Size of queries and keys", on: { change: () => set({ magnitude: Number(magnitude.value) }) } },
+    ...MAGNITUDES.map((m) => h("option", { value: m }, m === 0 ? "as the weights make them" : `brought to ±${m}`)));
+  const sharpness = h("p", { class: "quiet-text" }, "Random weights look at everything alike. Trained heads choose: bring queries and keys to their usual size, 1 to 4, to see what each pattern would miss. Maps, errors and the sweep change; logits stay those of the weights.");
+
   const pattern = group("Pattern", rows.root, windowSize.root, block.root, stride.root, landmarks.root, global.root, ln.root);
   const weights = h("p", { id: "trained-with" });
   const looking = group("Shown", h("label", { class: "field" }, h("span", null, "Head"), head), h("label", { class: "field" }, h("span", null, "Layer"), layer), weights);
+  const size = group("Queries and keys", magnitude, sharpness);
   const saturatedText = h("div", { id: "saturated" });
   const saturated = group("Saturated pattern", saturatedText);
   const edgesText = h("p", { class: "quiet-text" });
   const edgesTable = h("div", { class: "edges-table", tabindex: 0, role: "region", "aria-label": "Edges of the row" });
   const rowEdges = group("Edges of a row", edgesText, edgesTable);
   const numbers = h("div");
-  side.append(pattern.root, saturated.root, looking.root, rowEdges.root, group("Outputs", numbers).root);
+  side.append(pattern.root, size.root, saturated.root, looking.root, rowEdges.root, group("Outputs", numbers).root);
 
   store.watch(["blob"], ({ blob, attention }) => {
     const { qHeads = 1, layers = 1 } = blob?.shape ?? {};
@@ -56,6 +63,7 @@ export function mountAttentionSide(side, ctx, choose, current) {
     windowSize.set(attention.window);
     block.set(attention.block);
     rows.set(attention.n);
+    magnitude.value = String(attention.magnitude);
     ln.root.hidden = !attention.landmarks;
   }, signal);
 

@@ -128,9 +128,9 @@ export function mountAttention(root, side, ctx) {
   let noting;
   /** Writes a setting down once it has stood still. @param {Result} r */
   function note(r) {
-    const { n, window, block, logStride, landmarks, globalToken, lnCount } = store.state.attention;
+    const { n, window, block, logStride, landmarks, globalToken, lnCount, magnitude } = store.state.attention;
     const on = Object.entries({ "log stride": logStride, landmarks, "global token": globalToken, "ln(count)": lnCount }).filter(([, is]) => is).map(([name]) => name);
-    const setting = `attention: ${n} rows, window ${window}, block ${block}, ${on.join(", ") || "window only"}`;
+    const setting = `attention: ${n} rows, window ${window}, block ${block}, ${on.join(", ") || "window only"}${magnitude ? `, queries and keys brought to ±${magnitude}` : ""}`;
     clearTimeout(noting);
     if (setting !== noted) {
       noting = setTimeout(() => {

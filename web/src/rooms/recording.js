@@ -15,8 +15,6 @@ import { mountSubcarrierMap } from "./subcarriers.js";
 
 /** Share of the view that lies before the cursor. */
 const LEAD = 0.75;
-/** A pause shorter than this, or than eight frames, is no gap: the line plots join over it as well. */
-const HOLD_S = 0.5;
 /** Sentences for the recording that comes with the page. */
 const INTRO = {
   name: "walking_esp32_107hz.csv",
@@ -135,7 +133,7 @@ export function mountRecording(root, side, ctx) {
       lab.subcarrierSeries({ ...span, pair: want.pairIndex, quantity, gain: want.gain }),
       lab.rssiSeries(span), lab.rateSeries(span),
     ]);
-    return { ...want, waterfall: heldOver(raster, (want.endS - want.startS) / want.columns, Math.max(HOLD_S, 8 / (store.state.recording?.rateHz ?? Infinity))), pair, rssi, rate };
+    return { ...want, waterfall: raster, pair, rssi, rate };
   }, (answer) => {
     tile = answer;
     pairPlot.heading.textContent = pairName();
@@ -245,23 +243,6 @@ function unit(kind, gain) {
   if (kind === "phase") return "phase (rad)";
   const of = gain ? "amplitude / frame mean" : "amplitude";
   return kind === "variance" ? `variance of ${of}, 0.5 s` : of;
-}
-
-/** Shows a frame until the next one comes, for at most as long as lines are joined.
- *  @param {import("../lab.js").Raster} raster @param {number} columnS @param {number} holdS */
-function heldOver(raster, columnS, holdS) {
-  const { width, height } = raster;
-  const cells = new Uint32Array(raster.rgba.buffer, raster.rgba.byteOffset, width * height);
-  const most = Math.floor(holdS / columnS);
-  const empty = (/** @type {number} */ x) => cells[x] === 0 && cells[(height - 1) * width + x] === 0;
-  for (let x = 1; x < width; x++) {
-    if (!empty(x) || empty(x - 1)) continue;
-    let end = x;
-    while (end < width && empty(end)) end++;
-    if (end - x <= most && end < width) for (let y = 0; y < height; y++) cells.fill(cells[y * width + x - 1], y * width + x, y * width + end);
-    x = end;
-  }
-  return raster;
 }
 
 /** @param {Thinned | undefined} series */

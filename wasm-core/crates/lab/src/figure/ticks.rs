@@ -19,12 +19,17 @@ pub fn linear(min: f64, max: f64, most: usize) -> Vec<Tick> {
     }
     let rough = span / most as f64;
     let decade = 10f64.powi(rough.log10().floor() as i32);
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .map(|factor| factor * decade)
-        .into_iter()
-        .find(|step| *step >= rough * (1.0 - 1e-9));
-    let Some(step) = step else { return Vec::new() };
-    let (first, last) = ((min / step - 1e-9).ceil(), (max / step + 1e-9).floor());
+    const FACTORS: [f64; 5] = [0.5, 1.0, 2.0, 5.0, 10.0];
+    let fits = |factor: &f64| *factor >= 1.0 && factor * decade >= rough * (1.0 - 1e-9);
+    let Some(chosen) = FACTORS.iter().position(fits) else { return Vec::new() };
+    let within = |step: f64| ((min / step - 1e-9).ceil(), (max / step + 1e-9).floor());
+    let mut step = FACTORS[chosen] * decade;
+    let (mut first, mut last) = within(step);
+    if last <= first {
+        // One number alone gives no scale: the next finer step.
+        step = FACTORS[chosen - 1] * decade;
+        (first, last) = within(step);
+    }
     if last - first > most as f64 + 1.0 {
         return Vec::new();
     }
@@ -93,6 +98,13 @@ mod tests {
         assert_eq!(labels(linear(0.0, 2e-6, 2)), ["0", "1e−6", "2e−6"]);
         assert_eq!(labels(logarithmic(-3.0, 0.0, 5)), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(labels(logarithmic(0.2, 0.8, 5)), ["2", "5"]);
+    }
+
+    #[test]
+    fn a_range_just_inside_its_round_ends_has_a_scale() {
+        let labels: Vec<String> =
+            linear(-0.0998, 0.0996, 3).into_iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, ["−0.05", "0.00", "0.05"]);
     }
 
     #[test]

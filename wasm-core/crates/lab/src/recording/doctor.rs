@@ -39,6 +39,7 @@ pub(super) struct Tally {
     pub(super) first_skip: Option<(SkipReason, Position)>,
     pub(super) packets: BTreeMap<&'static str, u64>,
     pub(super) notes: Vec<String>,
+    pub(super) synthetic: bool,
     pub(super) clock_wraps: u64,
     pub(super) clock_restarts: u64,
     pub(super) clock_reordered: u64,
@@ -94,6 +95,8 @@ pub struct DoctorReport {
     pub format: &'static str,
     /// Why it was taken for that format.
     pub format_reason: String,
+    /// `RECORDED`, or `SYNTHETIC` where the file itself says that frames were made up.
+    pub source: &'static str,
     /// Bytes of the file.
     pub bytes: u64,
     /// CSI frames read, over all streams; combined streams do not count twice.
@@ -237,6 +240,7 @@ pub(super) fn examine(
         subcarrier_order: main.map.order.name(),
         subcarrier_order_reason: main.map.decided_by.sentence(),
         labels: main.label_counts(),
+        source: if tally.synthetic { "SYNTHETIC" } else { "RECORDED" },
         notes: tally.notes,
     }
 }

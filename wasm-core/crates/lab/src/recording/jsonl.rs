@@ -91,7 +91,7 @@ impl Parser {
         }
         if let Some(amplitudes) = line.get("amplitude").and_then(Value::as_array) {
             sink.packet("kind E (test fixture)");
-            sink.note("Some lines are RuView's synthetic test fixture, not a measurement.");
+            sink.synthetic("Some lines are RuView's synthetic test fixture, not a measurement.");
             return self.amplitudes(line, amplitudes, at, sink);
         }
         if let Some(amplitudes) = line.get("subcarriers").and_then(Value::as_array) {

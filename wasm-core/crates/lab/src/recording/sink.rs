@@ -168,6 +168,12 @@ impl Sink {
         }
     }
 
+    /// Says that frames were made up, not measured: everything shown of the file says so too.
+    pub fn synthetic(&mut self, sentence: &'static str) {
+        self.tally.synthetic = true;
+        self.note(sentence);
+    }
+
     /// Counts a packet or line by its type, CSI or not. `kind` must come from a short list.
     pub fn packet(&mut self, kind: &'static str) {
         if self.full {

@@ -68,7 +68,7 @@ struct Open {
 pub struct RecordingView {
     /// The file's name.
     pub name: String,
-    /// Where the frames come from; a file is always `RECORDED`.
+    /// `RECORDED`, or `SYNTHETIC` where the file says that frames were made up.
     pub source: &'static str,
     /// Frames of the selected stream.
     pub frames: usize,
@@ -367,7 +367,7 @@ impl Open {
         });
         RecordingView {
             name: self.recording.name.clone(),
-            source: "RECORDED",
+            source: self.recording.report.source,
             frames: stream.len(),
             span_s: self.times_s.last().copied().unwrap_or(0.0),
             rate_hz: stream.rate_hz(),

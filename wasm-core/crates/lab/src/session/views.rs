@@ -20,8 +20,8 @@ pub const FRAMES_A_COLUMN: usize = 16;
 const MAX_COLUMNS: usize = 8192;
 /// Length of the moving variance in seconds.
 const VARIANCE_S: f64 = 0.5;
-/// A column after a frame shows it for this many median periods, so that zooming in shows steps
-/// and not stripes; after that it is a gap.
+/// A column shows the frame before it until the next one comes, so that an uneven rate shows steps
+/// and not stripes; before a gap and at the end only for this many median periods.
 const HELD_PERIODS: f64 = 1.5;
 
 /// What a waterfall shows.
@@ -287,7 +287,7 @@ impl Open {
         from..to.max(from)
     }
 
-    /// A break in a line: eight median periods, at least half a second.
+    /// A break in a line or picture: eight median periods, at least half a second.
     fn gap_s(&self) -> f64 {
         (self.median_period_s * 8.0).max(0.5)
     }
@@ -316,10 +316,13 @@ impl Open {
     ) -> bool {
         let mut frames = self.frames_between(from, to);
         if frames.is_empty() {
-            // The frame before, as long as the next one is not overdue.
             let before = frames.start.checked_sub(1).filter(|frame| {
-                frames.start < self.times_s.len()
-                    && from - self.times_s[*frame] <= self.median_period_s * HELD_PERIODS
+                let since = self.times_s[*frame];
+                let next = self.times_s.get(frames.start);
+                next.is_some_and(|next| {
+                    next - since <= self.gap_s()
+                        || from - since <= self.median_period_s * HELD_PERIODS
+                })
             });
             match before {
                 Some(frame) => frames = frame..frame + 1,

@@ -304,3 +304,14 @@ fn every_fixture_is_documented_and_expected() {
     let good = std::fs::read_dir(root().join("fixtures/recordings")).unwrap();
     assert_eq!(good.count(), EXPECTED.len());
 }
+
+/// What a file says of itself is believed: a made-up frame is never shown as a recorded one.
+#[test]
+fn test_fixtures_of_ruview_are_called_synthetic() {
+    let amplitudes: Vec<String> = (0..56).map(|k| format!("{}.5", k % 7)).collect();
+    let line = format!("{{\"node_id\":1,\"amplitude\":[{}]}}\n", amplitudes.join(","));
+    let recording = open(line.repeat(3));
+    assert_eq!((recording.report.frames, recording.report.source), (3, "SYNTHETIC"));
+    let recorded = open(fixture("recordings/ruview_server_amplitudes.csi.jsonl"));
+    assert_eq!(recorded.report.source, "RECORDED");
+}
