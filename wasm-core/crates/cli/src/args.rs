@@ -96,6 +96,19 @@ pub fn only_file(slot: &mut Option<PathBuf>, value: OsString) -> Result<(), CliE
     Ok(())
 }
 
+/// Reads `FILE [--json]`: the file, and whether JSON is wanted. `what` names the file.
+pub fn file_and_json(mut args: Args, what: &str) -> Result<(PathBuf, bool), CliError> {
+    let (mut file, mut json) = (None, false);
+    while let Some(item) = args.next()? {
+        match item {
+            Item::Option(name) if name == "json" => json = true,
+            Item::Option(name) => return Err(unknown_option(&name)),
+            Item::Plain(value) => only_file(&mut file, value)?,
+        }
+    }
+    Ok((required(file, what)?, json))
+}
+
 /// Unwraps a required argument.
 pub fn required<T>(value: Option<T>, what: &str) -> Result<T, CliError> {
     value.ok_or_else(|| CliError::usage(format!("{what} is missing; see `csi help`")))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use csi_lab::blob_view::{BlobView, parse_seed};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
 
-use crate::args::{Args, Item, numbers, only_file, required, unknown_option};
+use crate::args::{Args, Item, file_and_json, numbers, only_file, required, unknown_option};
 use crate::doctor::to_json;
 use crate::error::CliError;
 use crate::files;
@@ -60,16 +60,8 @@ fn parse_shape(text: &str) -> Result<HeadShape, CliError> {
     Ok(HeadShape { input_dim, q_heads, kv_heads, head_dim, layers, classes })
 }
 
-fn show(mut args: Args) -> Result<String, CliError> {
-    let (mut file, mut json) = (None, false);
-    while let Some(item) = args.next()? {
-        match item {
-            Item::Option(name) if name == "json" => json = true,
-            Item::Option(name) => return Err(unknown_option(&name)),
-            Item::Plain(value) => only_file(&mut file, value)?,
-        }
-    }
-    let path = required(file, "the blob")?;
+fn show(args: Args) -> Result<String, CliError> {
+    let (path, json) = file_and_json(args, "the blob")?;
     let bytes = files::read(&path)?;
     let blob = WeightBlob::parse(&bytes).map_err(|e| CliError::input(&path, e))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();

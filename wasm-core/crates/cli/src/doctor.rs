@@ -4,21 +4,13 @@ use std::path::Path;
 
 use csi_lab::recording::{Decoder, Limits, Recording};
 
-use crate::args::{Args, Item, only_file, required, unknown_option};
+use crate::args::{Args, file_and_json};
 use crate::error::CliError;
 use crate::files;
 
 /// Prints the file doctor's report.
-pub fn run(mut args: Args) -> Result<String, CliError> {
-    let (mut file, mut json) = (None, false);
-    while let Some(item) = args.next()? {
-        match item {
-            Item::Option(name) if name == "json" => json = true,
-            Item::Option(name) => return Err(unknown_option(&name)),
-            Item::Plain(value) => only_file(&mut file, value)?,
-        }
-    }
-    let path = required(file, "the recording")?;
+pub fn run(args: Args) -> Result<String, CliError> {
+    let (path, json) = file_and_json(args, "the recording")?;
     let recording = open(&path)?;
     if json {
         return to_json(&recording.report);

@@ -32,10 +32,8 @@
 
 use csi_temporal::frame::CsiValues;
 
-use super::carry::{Carry, Step, signed_bits, u16_be, u16_le};
-use super::{
-    Chain, FrameMeta, FrameTime, Layout, Position, Reader, Sink, SkipReason, SubcarrierRule,
-};
+use super::carry::{RecordFormat, Step, signed_bits, u16_be, u16_le};
+use super::{Chain, FrameMeta, FrameTime, Layout, Position, Sink, SkipReason, SubcarrierRule};
 
 /// Subcarrier index of each tone at 20 MHz: -28 to 28 without the centre.
 const TONES_20: [i16; 56] = tones(28, 1);
@@ -169,8 +167,7 @@ fn sight(bytes: &[u8], order: ByteOrder) -> Sight {
 
 /// Reads a log record by record.
 #[derive(Debug, Default)]
-pub(super) struct AtherosReader {
-    carry: Carry,
+pub(super) struct AtherosLog {
     /// The file's byte order, once a record has shown it.
     order: Option<ByteOrder>,
     /// Inside a stretch that is no record, already reported.
@@ -191,8 +188,7 @@ pub(super) fn recognises(head: &[u8]) -> bool {
     })
 }
 
-impl AtherosReader {
-    /// Takes the record at the front of `bytes`, which lie at `position` in the file.
+impl RecordFormat for AtherosLog {
     fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step {
         let orders = [ByteOrder::Little, ByteOrder::Big].into_iter();
         let mut orders = orders.filter(|order| self.order.is_none_or(|known| known == *order));
@@ -221,7 +217,9 @@ impl AtherosReader {
         }
         Step::Take(length)
     }
+}
 
+impl AtherosLog {
     /// Hands over one record: a frame for each antenna pair.
     fn frames(&mut self, record: &CsiRecord<'_>, position: Position, sink: &mut Sink) {
         let indices: &'static [i16] = if record.tones == 56 { &TONES_20 } else { &TONES_40 };
@@ -246,20 +244,6 @@ impl AtherosReader {
                     _ => sink.further_chain(meta, values, position),
                 }
             }
-        }
-    }
-}
-
-impl Reader for AtherosReader {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let mut carry = core::mem::take(&mut self.carry);
-        carry.push(bytes, |position, bytes| self.record(position, bytes, sink));
-        self.carry = carry;
-    }
-
-    fn finish(&mut self, sink: &mut Sink) {
-        if let (position, [_, ..]) = self.carry.rest() {
-            sink.skip(SkipReason::CutShort, Position::Byte(position));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use csi_temporal::packet::{self, StreamDecoder, StreamEvent};
 
-use super::carry::u32_le;
+use super::carry::{RecordReader, u32_le};
 use super::detect::Found;
 use super::foreign::Foreign;
 use super::{Format, Refusal, adr018, atheros, capture, intel5300, pcap};
@@ -15,13 +15,13 @@ pub(super) fn with_magic(head: &[u8]) -> Option<Result<Found, Refusal>> {
     }
     let found = if capture::recognises(head) {
         let reason = "the first bytes are those of a packet capture";
-        Found::new(Format::Adr018Pcap, reason, pcap::PcapReader::default())
+        Found::new(Format::Adr018Pcap, reason, RecordReader::<pcap::Datagrams>::default())
     } else if u32_le(head, 0).is_some_and(packet::is_magic) {
         let reason = "the first four bytes are the magic of a RuView packet";
         Found::new(Format::Adr018, reason, adr018::DumpReader::default())
     } else if intel5300::recognises(head) {
         let reason = "it begins with a CSI record (0xBB) whose lengths agree";
-        Found::new(Format::Intel5300, reason, intel5300::IntelReader::default())
+        Found::new(Format::Intel5300, reason, RecordReader::<intel5300::IntelLog>::default())
     } else {
         return None;
     };
@@ -32,7 +32,11 @@ pub(super) fn with_magic(head: &[u8]) -> Option<Result<Found, Refusal>> {
 pub(super) fn without_magic(head: &[u8]) -> Option<Found> {
     if atheros::recognises(head) {
         let reason = "it begins with a chain of Atheros records whose lengths agree";
-        return Some(Found::new(Format::Atheros, reason, atheros::AtherosReader::default()));
+        return Some(Found::new(
+            Format::Atheros,
+            reason,
+            RecordReader::<atheros::AtherosLog>::default(),
+        ));
     }
     let mut packets = StreamDecoder::new();
     packets.push(head);

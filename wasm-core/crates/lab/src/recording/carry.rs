@@ -1,9 +1,12 @@
 //! The bytes between two pushes: what the readers of binary records share.
 //!
 //! A record may end in a later push than the one it starts in. [`Carry`] keeps only that
-//! unfinished tail and knows how far into the file it lies. It knows no format.
+//! unfinished tail and knows how far into the file it lies; [`RecordReader`] is the reader that
+//! every format of records shares. Neither knows a format.
 
-/// What a reader made of the bytes it was shown.
+use super::{Position, Reader, Sink, SkipReason};
+
+/// What a format made of the bytes it was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The first `n` bytes are dealt with, `n > 0`.
@@ -12,9 +15,35 @@ pub(super) enum Step {
     More,
 }
 
+/// What a format does with the record at the front of the bytes at hand.
+pub(super) trait RecordFormat {
+    /// Takes it. `position` is the file offset of the first byte.
+    fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step;
+}
+
+/// Reads a format of records in pieces; a tail that no record claimed is reported.
+#[derive(Debug, Default)]
+pub(super) struct RecordReader<F> {
+    carry: Carry,
+    format: F,
+}
+
+impl<F: RecordFormat> Reader for RecordReader<F> {
+    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
+        let Self { carry, format } = self;
+        carry.push(bytes, |position, bytes| format.record(position, bytes, sink));
+    }
+
+    fn finish(&mut self, sink: &mut Sink) {
+        if let (position, [_, ..]) = self.carry.rest() {
+            sink.skip(SkipReason::CutShort, Position::Byte(position));
+        }
+    }
+}
+
 /// The unfinished tail of a byte stream, and its place in the file.
 #[derive(Debug, Default)]
-pub(super) struct Carry {
+struct Carry {
     held: Vec<u8>,
     position: u64,
 }
@@ -24,7 +53,7 @@ impl Carry {
     ///
     /// `record` gets the file offset of the first byte and every byte from there on. Whole
     /// records inside one push are never copied; the tail kept is at most one record long.
-    pub(super) fn push(&mut self, bytes: &[u8], record: impl FnMut(u64, &[u8]) -> Step) {
+    fn push(&mut self, bytes: &[u8], record: impl FnMut(u64, &[u8]) -> Step) {
         if self.held.is_empty() {
             let used = self.walk(bytes, record);
             self.held.extend_from_slice(&bytes[used..]);
@@ -38,7 +67,7 @@ impl Carry {
     }
 
     /// The tail that no record claimed, with its offset in the file.
-    pub(super) fn rest(&self) -> (u64, &[u8]) {
+    fn rest(&self) -> (u64, &[u8]) {
         (self.position, &self.held)
     }
 

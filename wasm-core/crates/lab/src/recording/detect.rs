@@ -7,6 +7,7 @@
 use super::binary;
 use super::generic::{self, Table};
 use super::jsonl::JsonLines;
+use super::line::LineReader;
 use super::line::{Line, Lines};
 use super::serial::{self, SerialText};
 use super::{Reader, Refusal};
@@ -94,10 +95,14 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     }
     if first == Some(&b'{') {
         let reason = "the first character is the brace of a JSON object";
-        return Ok(Found::new(Format::RuViewJsonl, reason, JsonLines::new(line_bytes)));
+        return Ok(Found::new(
+            Format::RuViewJsonl,
+            reason,
+            LineReader::new(JsonLines::default(), line_bytes),
+        ));
     }
     if let Some((format, reason)) = serial::recognise(text) {
-        return Ok(Found::new(format, reason, SerialText::new(line_bytes)));
+        return Ok(Found::new(format, reason, LineReader::new(SerialText::default(), line_bytes)));
     }
     if let Some(found) = binary::without_magic(head) {
         return Ok(found);
@@ -109,15 +114,19 @@ pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     }
     if has_json_line(text) {
         let reason = "lines of JSON stand between other lines";
-        return Ok(Found::new(Format::RuViewJsonl, reason, JsonLines::new(line_bytes)));
+        return Ok(Found::new(
+            Format::RuViewJsonl,
+            reason,
+            LineReader::new(JsonLines::default(), line_bytes),
+        ));
     }
     if let Some((columns, reason)) = generic::recognise(text) {
-        let table = Table::new(columns, line_bytes);
+        let table = LineReader::new(Table::new(columns), line_bytes);
         return Ok(Found { format: Format::GenericCsv, reason, reader: Box::new(table) });
     }
     // A long log may have its first frame later.
     let reason = "text whose beginning holds no CSI; searched for CSI_DATA lines";
-    Ok(Found::new(Format::EspressifCsv, reason, SerialText::new(line_bytes)))
+    Ok(Found::new(Format::EspressifCsv, reason, LineReader::new(SerialText::default(), line_bytes)))
 }
 
 /// UTF-16 by its byte order mark, or by every other byte being zero.

@@ -16,11 +16,9 @@
 use csi_temporal::frame::CsiValues;
 use csv_core::ReadRecordResult;
 
-use super::line::{Line, Lines};
+use super::line::{Line, LineFormat, Lines};
 use super::subcarrier::{Layout, SubcarrierRule};
-use super::{
-    FrameMeta, FrameTime, Position, Reader, Sender, Sink, SkipReason, serial, sink, time_text,
-};
+use super::{FrameMeta, FrameTime, Position, Sender, Sink, SkipReason, serial, sink, time_text};
 
 /// Cells that a row may have.
 const MAX_CELLS: usize = sink::MAX_VALUES + 64;
@@ -257,33 +255,8 @@ impl Cells {
     }
 }
 
-/// Reads a table in pieces.
+/// Reads a table row by row.
 pub(super) struct Table {
-    lines: Lines,
-    rows: Rows,
-}
-
-impl Table {
-    pub(super) fn new(columns: Columns, line_bytes: usize) -> Self {
-        let rows =
-            Rows { columns, cells: Cells::default(), header_passed: false, ..Rows::default() };
-        Self { lines: Lines::new(line_bytes), rows }
-    }
-}
-
-impl Reader for Table {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let rows = &mut self.rows;
-        self.lines.push(bytes, &mut |line, number| rows.line(line, number, sink));
-    }
-
-    fn finish(&mut self, sink: &mut Sink) {
-        let rows = &mut self.rows;
-        self.lines.finish(&mut |line, number| rows.line(line, number, sink));
-    }
-}
-
-struct Rows {
     columns: Columns,
     cells: Cells,
     header_passed: bool,
@@ -292,9 +265,8 @@ struct Rows {
     narrow: Vec<i8>,
 }
 
-impl Default for Rows {
-    fn default() -> Self {
-        let columns = Columns { columns: Vec::new(), values: 0, pairs: false, header: false };
+impl Table {
+    pub(super) fn new(columns: Columns) -> Self {
         Self {
             columns,
             cells: Cells::default(),
@@ -306,15 +278,8 @@ impl Default for Rows {
     }
 }
 
-impl Rows {
-    fn line(&mut self, line: Line<'_>, number: u64, sink: &mut Sink) {
-        let at = Position::Line(number);
-        sink.lines(number);
-        let (text, last) = match line {
-            Line::Whole(text) => (text, false),
-            Line::Last(text) => (text, true),
-            Line::TooLong => return sink.skip(SkipReason::LineTooLong, at),
-        };
+impl LineFormat for Table {
+    fn line(&mut self, text: &[u8], last: bool, at: Position, sink: &mut Sink) {
         if text.trim_ascii().is_empty() {
             return;
         }
@@ -326,7 +291,9 @@ impl Rows {
             sink.skip(reason, at);
         }
     }
+}
 
+impl Table {
     fn row(
         &mut self,
         text: &[u8],

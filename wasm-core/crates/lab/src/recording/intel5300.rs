@@ -30,10 +30,8 @@
 
 use csi_temporal::frame::CsiValues;
 
-use super::carry::{Carry, Step, signed_bits, u16_be, u16_le, u32_le};
-use super::{
-    Chain, FrameMeta, FrameTime, Layout, Position, Reader, Sink, SkipReason, SubcarrierRule,
-};
+use super::carry::{RecordFormat, Step, signed_bits, u16_be, u16_le, u32_le};
+use super::{Chain, FrameMeta, FrameTime, Layout, Position, Sink, SkipReason, SubcarrierRule};
 
 /// Groups of subcarriers in one record.
 pub(super) const GROUPS: usize = 30;
@@ -148,8 +146,7 @@ fn csi_bytes(header: &[u8; HEADER_BYTES]) -> Option<usize> {
 
 /// Reads a log record by record.
 #[derive(Debug, Default)]
-pub(super) struct IntelReader {
-    carry: Carry,
+pub(super) struct IntelLog {
     /// Inside a stretch that is no record, already reported.
     lost: bool,
     values: Vec<i8>,
@@ -196,8 +193,7 @@ pub(super) fn recognises(head: &[u8]) -> bool {
     }
 }
 
-impl IntelReader {
-    /// Takes the record at the front of `bytes`, which lie at `position` in the file.
+impl RecordFormat for IntelLog {
     fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step {
         let (length, csi) = match sight(bytes) {
             Sight::Short => return Step::More,
@@ -221,7 +217,9 @@ impl IntelReader {
         }
         Step::Take(length)
     }
+}
 
+impl IntelLog {
     /// Hands over one record: a frame for each antenna pair.
     fn frames(&mut self, record: &CsiRecord<'_>, position: Position, sink: &mut Sink) {
         let layout = Layout {
@@ -248,20 +246,6 @@ impl IntelReader {
                     _ => sink.further_chain(meta, values, position),
                 }
             }
-        }
-    }
-}
-
-impl Reader for IntelReader {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let mut carry = core::mem::take(&mut self.carry);
-        carry.push(bytes, |position, bytes| self.record(position, bytes, sink));
-        self.carry = carry;
-    }
-
-    fn finish(&mut self, sink: &mut Sink) {
-        if let (position, [_, ..]) = self.carry.rest() {
-            sink.skip(SkipReason::CutShort, Position::Byte(position));
         }
     }
 }

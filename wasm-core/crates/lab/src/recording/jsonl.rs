@@ -22,53 +22,23 @@
 use csi_temporal::frame::CsiValues;
 use serde_json::Value;
 
-use super::line::{Line, Lines};
+use super::line::LineFormat;
 use super::subcarrier::{Layout, SubcarrierRule};
-use super::{FrameMeta, FrameTime, Position, Reader, Sender, Sink, SkipReason, time_text};
+use super::{FrameMeta, FrameTime, Position, Sender, Sink, SkipReason, time_text};
 
 /// Header bytes that kind C leaves in front of the I/Q.
 const LEFTOVER_BYTES: usize = 12;
 
-/// Reads `.csi.jsonl` in pieces.
-pub(super) struct JsonLines {
-    lines: Lines,
-    parser: Parser,
-}
-
-impl JsonLines {
-    pub(super) fn new(line_bytes: usize) -> Self {
-        Self { lines: Lines::new(line_bytes), parser: Parser::default() }
-    }
-}
-
-impl Reader for JsonLines {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let parser = &mut self.parser;
-        self.lines.push(bytes, &mut |line, number| parser.line(line, number, sink));
-    }
-
-    fn finish(&mut self, sink: &mut Sink) {
-        let parser = &mut self.parser;
-        self.lines.finish(&mut |line, number| parser.line(line, number, sink));
-    }
-}
-
-/// Buffers that outlive a line.
+/// Reads `.csi.jsonl`; the buffers outlive a line.
 #[derive(Default)]
-struct Parser {
+pub(super) struct JsonLines {
     bytes: Vec<i8>,
     floats: Vec<f32>,
 }
 
-impl Parser {
-    fn line(&mut self, line: Line<'_>, number: u64, sink: &mut Sink) {
-        let at = Position::Line(number);
-        sink.lines(number);
-        let (text, last) = match line {
-            Line::Whole(text) => (text.trim_ascii(), false),
-            Line::Last(text) => (text.trim_ascii(), true),
-            Line::TooLong => return sink.skip(SkipReason::LineTooLong, at),
-        };
+impl LineFormat for JsonLines {
+    fn line(&mut self, text: &[u8], last: bool, at: Position, sink: &mut Sink) {
+        let text = text.trim_ascii();
         if text.is_empty() {
             return;
         }
@@ -84,7 +54,9 @@ impl Parser {
             sink.skip(reason, at);
         }
     }
+}
 
+impl JsonLines {
     fn object(&mut self, line: &Value, at: Position, sink: &mut Sink) -> Result<(), SkipReason> {
         if line.get("iq_hex").is_some() {
             return self.iq(line, at, sink);

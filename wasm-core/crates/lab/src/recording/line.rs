@@ -1,4 +1,49 @@
-//! Lines of a byte stream: `\n`, `\r\n` and lone `\r`, in pieces of any size.
+//! Lines of a byte stream: `\n`, `\r\n` and lone `\r`, in pieces of any size; and the reader
+//! that every format of lines shares.
+
+use super::{Position, Reader, Sink, SkipReason};
+
+/// What a format does with one line.
+pub(super) trait LineFormat {
+    /// Takes a line without its line end. `last` says that nothing closed it: it may be cut.
+    fn line(&mut self, text: &[u8], last: bool, at: Position, sink: &mut Sink);
+}
+
+/// Reads a format of lines in pieces.
+pub(super) struct LineReader<F> {
+    lines: Lines,
+    format: F,
+}
+
+impl<F: LineFormat> LineReader<F> {
+    /// `line_bytes` is the length beyond which a line is thrown away.
+    pub(super) fn new(format: F, line_bytes: usize) -> Self {
+        Self { lines: Lines::new(line_bytes), format }
+    }
+
+    /// Hands a line over, or reports one that was too long.
+    fn line(format: &mut F, line: Line<'_>, number: u64, sink: &mut Sink) {
+        let at = Position::Line(number);
+        sink.lines(number);
+        match line {
+            Line::Whole(text) => format.line(text, false, at, sink),
+            Line::Last(text) => format.line(text, true, at, sink),
+            Line::TooLong => sink.skip(SkipReason::LineTooLong, at),
+        }
+    }
+}
+
+impl<F: LineFormat> Reader for LineReader<F> {
+    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
+        let Self { lines, format } = self;
+        lines.push(bytes, &mut |line, number| Self::line(format, line, number, sink));
+    }
+
+    fn finish(&mut self, sink: &mut Sink) {
+        let Self { lines, format } = self;
+        lines.finish(&mut |line, number| Self::line(format, line, number, sink));
+    }
+}
 
 /// What [`Lines`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

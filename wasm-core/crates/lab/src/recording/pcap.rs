@@ -9,13 +9,12 @@ use csi_temporal::packet;
 
 use super::adr018;
 use super::capture::{Capture, Record, udp};
-use super::carry::{Carry, Step, u32_le};
-use super::{Format, FrameTime, Position, Reader, Sink, SkipReason, espectre, nexmon};
+use super::carry::{RecordFormat, Step, u32_le};
+use super::{Format, FrameTime, Position, Sink, SkipReason, espectre, nexmon};
 
 /// Reads a capture record by record.
 #[derive(Debug, Default)]
-pub(super) struct PcapReader {
-    carry: Carry,
+pub(super) struct Datagrams {
     capture: Option<Capture>,
     /// Inside a stretch that is no record, already reported.
     lost: bool,
@@ -24,8 +23,7 @@ pub(super) struct PcapReader {
     format: Option<Format>,
 }
 
-impl PcapReader {
-    /// Takes the record at the front of `bytes`, which lie at `position` in the file.
+impl RecordFormat for Datagrams {
     fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step {
         let Some(capture) = &mut self.capture else {
             let Some((capture, header_bytes)) = Capture::open(bytes) else {
@@ -60,7 +58,9 @@ impl PcapReader {
             }
         }
     }
+}
 
+impl Datagrams {
     /// Takes one captured frame; says why if it holds no CSI or packet.
     fn frame(
         &mut self,
@@ -103,20 +103,6 @@ impl PcapReader {
             }
             Some(known) if known != format => sink.note(format!("The capture also holds {what}.")),
             Some(_) => {}
-        }
-    }
-}
-
-impl Reader for PcapReader {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let mut carry = core::mem::take(&mut self.carry);
-        carry.push(bytes, |position, bytes| self.record(position, bytes, sink));
-        self.carry = carry;
-    }
-
-    fn finish(&mut self, sink: &mut Sink) {
-        if let (position, [_, ..]) = self.carry.rest() {
-            sink.skip(SkipReason::CutShort, Position::Byte(position));
         }
     }
 }

@@ -7,11 +7,10 @@
 
 use csi_temporal::frame::CsiValues;
 
-use super::line::{Line, Lines};
+use super::line::LineFormat;
 use super::subcarrier::{Layout, Secondary, SubcarrierRule};
 use super::{
-    Format, FrameMeta, FrameTime, Position, Reader, Sender, Sink, SkipReason, esp32_csi_tool,
-    espressif,
+    Format, FrameMeta, FrameTime, Position, Sender, Sink, SkipReason, esp32_csi_tool, espressif,
 };
 
 const MARK: &[u8] = b"CSI_DATA,";
@@ -84,33 +83,9 @@ fn contains(text: &[u8], what: &[u8]) -> bool {
     find(text, what).is_some()
 }
 
-/// Reads the serial output of an ESP32.
-pub(super) struct SerialText {
-    lines: Lines,
-    parser: LineParser,
-}
-
-impl SerialText {
-    pub(super) fn new(line_bytes: usize) -> Self {
-        Self { lines: Lines::new(line_bytes), parser: LineParser::default() }
-    }
-}
-
-impl Reader for SerialText {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let parser = &mut self.parser;
-        self.lines.push(bytes, &mut |line, number| parser.line(line, number, sink));
-    }
-
-    fn finish(&mut self, sink: &mut Sink) {
-        let parser = &mut self.parser;
-        self.lines.finish(&mut |line, number| parser.line(line, number, sink));
-    }
-}
-
-/// Buffers that outlive a line, and what the header said.
+/// Reads the serial output of an ESP32: buffers that outlive a line, and what the header said.
 #[derive(Default)]
-struct LineParser {
+pub(super) struct SerialText {
     wide: Vec<i16>,
     narrow: Vec<i8>,
     /// Which cell after the array is the label, from 0.
@@ -118,15 +93,8 @@ struct LineParser {
     seen: Option<Format>,
 }
 
-impl LineParser {
-    fn line(&mut self, line: Line<'_>, number: u64, sink: &mut Sink) {
-        let at = Position::Line(number);
-        sink.lines(number);
-        let (text, last) = match line {
-            Line::Whole(text) => (text, false),
-            Line::Last(text) => (text, true),
-            Line::TooLong => return sink.skip(SkipReason::LineTooLong, at),
-        };
+impl LineFormat for SerialText {
+    fn line(&mut self, text: &[u8], last: bool, at: Position, sink: &mut Sink) {
         let mut frames = marks(text).filter_map(|mark| {
             let rest = &text[mark + MARK.len()..];
             flavour(rest).map(|format| (format, rest))
@@ -146,7 +114,9 @@ impl LineParser {
             sink.skip(if cut { SkipReason::CutShort } else { reason }, at);
         }
     }
+}
 
+impl SerialText {
     fn frame(
         &mut self,
         format: Format,
