@@ -6,17 +6,22 @@ import { latest } from "../ui/latest.js";
 
 /** @param {HTMLElement} root @param {import("../main.js").Ctx} ctx */
 export function mountPipeline(root, { lab, store, signal, fail, journal }) {
+  /** What was asked for last and is not confirmed yet: the next change builds on it.
+   *  @type {import("../lab.js").PipelineDto | null} */
+  let wanted = null;
   /** @param {Partial<import("../lab.js").PipelineDto>} patch */
   const set = (patch) => {
-    const now = store.state.pipeline;
+    const now = wanted ?? store.state.pipeline;
     if (!now) return;
     const { bands, divideByMean, meanRemoval, timeConstantS, rateHz, lags, lagAbsolute } = now;
-    ask({ bands, divideByMean, meanRemoval, timeConstantS, rateHz, lags, lagAbsolute, ...patch });
+    wanted = { bands, divideByMean, meanRemoval, timeConstantS, rateHz, lags, lagAbsolute, ...patch };
+    ask(wanted);
   };
-  const ask = latest((/** @type {import("../lab.js").PipelineDto} */ dto) => lab.setPipeline(dto), (pipeline) => {
+  const ask = latest((/** @type {import("../lab.js").PipelineDto} */ dto) => lab.setPipeline(dto), (pipeline, dto) => {
+    if (dto === wanted) wanted = null;
     store.update({ pipeline });
     journal.add("info", `features: ${pipeline.steps.join(" ")}`);
-  }, (error) => { fail(error); show(store.state.pipeline); });
+  }, (error) => { wanted = null; fail(error); show(store.state.pipeline); });
 
   const divide = check("Divide by the frame's mean", true, (on) => set({ divideByMean: on }));
   const bands = slider("Bands (0: none)", [0, 4, 8, 12, 16, 24, 32, 48, 56, 64], 16, (value) => set({ bands: value }));
@@ -32,7 +37,8 @@ export function mountPipeline(root, { lab, store, signal, fail, journal }) {
 
   /** @param {import("../lab.js").PipelineInfo | null} pipeline */
   function show(pipeline) {
-    if (!pipeline) return;
+    // The controls show what was asked for; a newer wish is on its way.
+    if (!pipeline || wanted) return;
     divide.input.checked = pipeline.divideByMean;
     bands.set(pipeline.bands);
     rate.set(pipeline.rateHz);
