@@ -25,6 +25,11 @@ impl Args {
         Self(Parser::from_env())
     }
 
+    /// Whether `--help` or `-h` stands anywhere: it asks for help, whatever the command.
+    pub fn ask_for_help(&self) -> bool {
+        self.0.clone().raw_args().is_ok_and(|mut rest| rest.any(|a| a == "--help" || a == "-h"))
+    }
+
     /// Returns the next item, or `None` at the end.
     pub fn next(&mut self) -> Result<Option<Item>, CliError> {
         Ok(match self.0.next().map_err(usage)? {
@@ -35,12 +40,11 @@ impl Args {
         })
     }
 
-    /// Returns the command's name; `--help` and `--version` count as commands.
+    /// Returns the command's name; `--version` counts as one.
     pub fn command(&mut self) -> Result<Option<String>, CliError> {
         match self.next()? {
             None => Ok(None),
             Some(Item::Option(name)) => match name.as_str() {
-                "h" | "help" => Ok(Some("help".into())),
                 "V" | "version" => Ok(Some("version".into())),
                 _ => Err(unknown_option(&name)),
             },

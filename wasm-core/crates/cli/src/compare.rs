@@ -62,6 +62,9 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
         }
     }
     let path = required(file, "the recording")?;
+    if rows == 0 {
+        return Err(CliError::usage("--frames must be at least 1"));
+    }
     let mut session = open(&path)?;
     open_model(&mut session, model.as_deref(), &path)?;
     let stored = session.blob_view().map(|view| (&view.attention, view.trained_with.clone()));

@@ -12,7 +12,7 @@ mod doctor;
 mod error;
 mod files;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use args::Args;
@@ -22,6 +22,8 @@ const HELP: &str = "\
 csi: look into Wi-Fi CSI recordings and temporal-head weights
 
 usage:
+  csi help, csi --version
+
   csi doctor FILE [--json]
       say what is in a recording: format, frames, what was skipped and why, rate, streams, labels
 
@@ -46,12 +48,8 @@ exit code 2 and one sentence on standard error: bad input or usage
 ";
 
 fn main() -> ExitCode {
-    match run(Args::from_env()) {
-        Ok(text) => {
-            // A closed pipe (`csi … | head`) is the reader's choice, not an error.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+    match run(Args::from_env()).and_then(|text| print(&text)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "csi: {error}");
             ExitCode::from(2)
@@ -59,8 +57,22 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a command's output. A closed pipe (`csi … | head`) is the reader's choice, not an error.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(CliError::usage(format!("cannot write the output: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs one command and returns what it prints.
 fn run(mut args: Args) -> Result<String, CliError> {
+    if args.ask_for_help() {
+        return Ok(HELP.to_owned());
+    }
     match args.command()?.as_deref() {
         Some("doctor") => doctor::run(args),
         Some("blob") => blob::run(args),

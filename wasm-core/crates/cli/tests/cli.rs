@@ -397,6 +397,29 @@ fn wrong_usage_is_one_sentence() {
     refused(&["blob"]);
     refused(&["blob", "show"]);
     refused(&["compare", "--window", "minus one", "x"]);
+    refused(&["compare", "--frames", "0", "x"]);
+    assert!(ok(&["doctor", "--help"]).contains("csi attend"));
+    assert!(ok(&["blob", "show", "-h"]).contains("csi attend"));
     assert!(ok(&["--help"]).contains("csi attend"));
     assert!(ok(&[]).contains("usage"));
+}
+
+/// Output that is lost is an error; a reader that has seen enough is not.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error_but_a_closed_pipe_is_none() {
+    let file = fixture("recordings/walking_esp32_107hz.csv");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let csi = || {
+        let mut csi = Command::new(env!("CARGO_BIN_EXE_csi"));
+        csi.args(["doctor", &file]).stderr(std::process::Stdio::piped());
+        csi
+    };
+    let output = csi().stdout(full).output().expect("csi starts");
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{sentence}");
+    assert!(sentence.starts_with("csi: cannot write the output"), "{sentence}");
+    let mut child = csi().stdout(std::process::Stdio::piped()).spawn().expect("csi starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("csi ends").code(), Some(0));
 }

@@ -2,7 +2,7 @@
 
 mod session_support;
 
-use csi_lab::session::{AttentionAsk, LabError, Session};
+use csi_lab::session::{AttentionAsk, LabError, RowView, Session};
 use csi_temporal::attention::{BackendKind, EdgeKind, SparsePattern};
 use csi_temporal::head::TemporalHead;
 use csi_temporal::rvne::WeightBlob;
@@ -129,7 +129,7 @@ fn a_rows_edges_are_the_patterns_and_carry_all_weight() {
     let mut session = ready();
     let pattern = SparsePattern { landmarks: false, ..SparsePattern::default() };
     let ask = AttentionAsk { pattern, head: Some(2), ..first_ask(FRAME) };
-    let edges = session.row_edges(&ask, 200).expect("edges");
+    let RowView { edges, .. } = session.attention_row(&ask, 200).expect("edges");
     let mut expected = Vec::new();
     pattern.row_edges(200, 256, &mut expected);
     assert_eq!(edges.len(), expected.len());
@@ -144,16 +144,40 @@ fn a_rows_edges_are_the_patterns_and_carry_all_weight() {
     for edge in &edges {
         assert_eq!((edge.last, edge.seconds), (edge.first, times[edge.first]));
     }
-    let landmarks = session.row_edges(&first_ask(FRAME), 200).expect("edges");
+    let landmarks = session.attention_row(&first_ask(FRAME), 200).expect("edges").edges;
     assert!(
         landmarks
             .iter()
             .any(|edge| edge.kind == EdgeKind::Landmark && edge.last == edge.first + 15)
     );
     assert_eq!(
-        session.row_edges(&ask, 256).expect_err("256 rows").code(),
+        session.attention_row(&ask, 256).expect_err("256 rows").code(),
         "attention/row-out-of-range"
     );
+}
+
+#[test]
+fn a_rows_weights_are_those_that_its_map_shows() {
+    let mut session = ready();
+    let ask = first_ask(FRAME);
+    let view = session.attention(&ask, &ticking()).expect("an answer");
+    let row = session.attention_row(&ask, 200).expect("a row");
+    assert_eq!((row.sparse.len(), row.dense.len()), (view.n, view.n));
+    for weights in [&row.sparse, &row.dense] {
+        let total: f32 = weights.iter().sum();
+        assert!((total - 1.0).abs() < 1e-5, "{total}");
+    }
+    // A cell without a weight is transparent, every other one is not.
+    for (weights, raster) in [(&row.sparse, &view.sparse), (&row.dense, &view.dense)] {
+        for (column, weight) in weights.iter().enumerate() {
+            let alpha = raster.rgba[(200 * view.n + column) * 4 + 3];
+            assert_eq!(alpha > 0, *weight > 0.0, "column {column}");
+        }
+    }
+    for edge in &row.edges {
+        let sum: f32 = row.dense[edge.first..=edge.last].iter().sum();
+        assert_eq!(sum, edge.weight_dense);
+    }
 }
 
 #[test]

@@ -99,6 +99,11 @@ impl Evidence {
         self.frames > 0 && all_null && dead * 4 <= live.len()
     }
 
+    /// Whether the pairs begin as a legacy training field in FFT order does.
+    pub(super) fn shows_cut_lltf(&self) -> bool {
+        self.shows(0, (27..=37).chain([0]), (1..=26).chain(38..=51))
+    }
+
     /// The order that the zeros of the 64 pairs at `offset` tell, if they do.
     fn order_of_64(&self, offset: usize) -> Option<Order> {
         if self.shows(offset, (29..=35).chain([0]), (2..=26).chain(38..=62)) {

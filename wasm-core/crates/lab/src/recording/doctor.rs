@@ -8,14 +8,15 @@
 //! | `jitter_s`       | median absolute deviation of the time between frames from its median |
 //! | gap              | a time between frames above five medians and above 0.25 s            |
 //!
-//! All of them are about the default stream and are absent where the source has no clock.
+//! All of them are about the default stream and are absent where the source has no clock. Lost
+//! frames, wraps and restarts are counted over the whole file.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::store::{Stream, StreamKind};
-use super::{Format, Position, SkipReason};
+use super::{Format, Position, SkipReason, counted};
 
 /// Gaps listed; the others are only counted.
 const MAX_GAPS: usize = 100;
@@ -23,8 +24,6 @@ const MAX_GAPS: usize = 100;
 const GAP_PERIODS: f64 = 5.0;
 /// ... and than this many microseconds.
 const GAP_MICROS: f64 = 250_000.0;
-/// A step in the running number up to this is taken as lost frames; beyond, as a restart.
-const MAX_LOST: u32 = 1000;
 
 /// What a reader counted on the way.
 #[derive(Debug, Default)]
@@ -40,6 +39,7 @@ pub(super) struct Tally {
     pub(super) packets: BTreeMap<&'static str, u64>,
     pub(super) notes: Vec<String>,
     pub(super) synthetic: bool,
+    pub(super) lost_frames: Option<u64>,
     pub(super) clock_wraps: u64,
     pub(super) clock_restarts: u64,
     pub(super) clock_reordered: u64,
@@ -127,7 +127,8 @@ pub struct DoctorReport {
     pub gaps: Vec<Gap>,
     /// All gaps.
     pub gap_count: u64,
-    /// Frames that the running numbers say were lost; `None` without running numbers.
+    /// Frames that the running numbers say were lost, over all senders; `None` without running
+    /// numbers.
     pub lost_frames: Option<u64>,
     /// Wraps of a 32-bit clock that were repaired.
     pub clock_wraps: u64,
@@ -232,7 +233,7 @@ pub(super) fn examine(
         jitter_s,
         gaps,
         gap_count,
-        lost_frames: lost_frames(main),
+        lost_frames: tally.lost_frames,
         clock_wraps: tally.clock_wraps,
         clock_restarts: tally.clock_restarts,
         clock_reordered: tally.clock_reordered,
@@ -259,21 +260,6 @@ fn summary(stream: &Stream) -> StreamSummary {
     }
 }
 
-/// Frames missing between neighbours, by their running numbers.
-fn lost_frames(stream: &Stream) -> Option<u64> {
-    let mut numbers = (0..stream.len()).map(|i| stream.sequence(i));
-    let mut before = numbers.next()??;
-    let mut lost = 0;
-    for number in numbers.flatten() {
-        let step = number.wrapping_sub(before);
-        if (2..=MAX_LOST).contains(&step) {
-            lost += u64::from(step - 1);
-        }
-        before = number;
-    }
-    Some(lost)
-}
-
 impl DoctorReport {
     /// Returns the report as sentences for people, the most important first.
     pub fn sentences(&self) -> Vec<String> {
@@ -288,19 +274,22 @@ impl DoctorReport {
             (Some(mean), None) => format!(": {mean:.1} frames per second on average"),
             _ => String::new(),
         };
-        out.push(format!("{} frames in {} bytes.", self.frames, self.bytes));
+        let (frames, bytes) = (counted(self.frames, "frame"), counted(self.bytes, "byte"));
+        out.push(format!("{frames} in {bytes}."));
         if let Some(main) = self.streams.first() {
-            out.push(format!("Shown first: {}, {} frames{span}{rate}.", main.name, main.frames));
+            let frames = counted(main.frames, "frame");
+            out.push(format!("Shown first: {}, {frames}{span}{rate}.", main.name));
         }
         for stream in self.streams.iter().skip(1) {
-            out.push(format!("Also there: {}, {} frames.", stream.name, stream.frames));
+            let frames = counted(stream.frames, "frame");
+            out.push(format!("Also there: {}, {frames}.", stream.name));
         }
         for reason in &self.reasons {
             let code = reason.code();
             let count = self.skipped.get(code).copied().unwrap_or(0);
             let at = self.skipped_at.get(code).map(|at| at.join(", ")).unwrap_or_default();
             let more = if count > 5 { ", ..." } else { "" };
-            out.push(format!("Left out: {count} that {reason} ({at}{more})."));
+            out.push(format!("Left out because they {reason}: {count} ({at}{more})."));
         }
         if self.packets.len() > 1 {
             let kinds: Vec<String> = self.packets.iter().map(|(k, n)| format!("{n} {k}")).collect();
@@ -324,15 +313,17 @@ impl DoctorReport {
                 self.gap_count, longest.length_s, longest.start_s
             ));
         }
-        let counted = [
-            (self.lost_frames.unwrap_or(0), "frames were lost, by their running numbers"),
-            (self.duplicates, "frames repeat the one before them"),
-            (self.clock_wraps, "wraps of the 32-bit clock were repaired"),
-            (self.clock_restarts, "restarts of the clock were bridged by one median period"),
-            (self.clock_reordered, "frames were slightly older than the one before them"),
+        let oddities = [
+            ("Lost, by the running numbers", self.lost_frames.unwrap_or(0), "frame"),
+            ("Repeat the frame before them", self.duplicates, "frame"),
+            ("Repaired wraps of the 32-bit clock", self.clock_wraps, "wrap"),
+            ("Restarts of the clock, bridged by one median period", self.clock_restarts, "restart"),
+            ("Slightly older than the frame before them", self.clock_reordered, "frame"),
         ];
-        let counted = counted.iter().filter(|(count, _)| *count > 0);
-        out.extend(counted.map(|(count, what)| format!("{count} {what}.")));
+        let oddities = oddities.iter().filter(|(_, count, _)| *count > 0);
+        out.extend(
+            oddities.map(|(what, count, noun)| format!("{what}: {}.", counted(*count, noun))),
+        );
         let (order, why) = (self.subcarrier_order, self.subcarrier_order_reason);
         out.push(format!("Subcarrier order: {order}, {why}."));
         if !self.labels.is_empty() {

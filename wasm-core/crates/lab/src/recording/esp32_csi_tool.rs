@@ -8,11 +8,17 @@
 //! sig_len, rx_state, real_time_set, real_timestamp, len`
 //!
 //! The number of values may differ from `len` (the tool prints the LLTF alone); the values count.
+//! A build of the firmware can print amplitudes, or phases, in place of pairs: 64 or 192 whole
+//! numbers, which no buffer of pairs has. Phases alone are left out.
+//!
 //! `real_timestamp` has six significant digits and is not used. The first four values are garbage
 //! on the original ESP32, and no column says so: they are always taken as garbage.
 
 use super::SkipReason;
 use super::serial::{self, Scalars};
+
+/// Values of a line that holds amplitudes: one for each pair of the LLTF, or of all blocks.
+const AMPLITUDE_COUNTS: [usize; 2] = [64, 192];
 
 /// Reads the text after `CSI_DATA,`; returns the scalars and the text behind the array.
 pub(super) fn parse<'a>(
@@ -35,6 +41,10 @@ pub(super) fn parse<'a>(
     if values.len() % 2 == 1 {
         return Err(SkipReason::OddCount);
     }
+    let amplitudes = AMPLITUDE_COUNTS.contains(&values.len());
+    if amplitudes && values.iter().any(|&value| value < 0) {
+        return Err(SkipReason::PhaseOnly);
+    }
     let scalars = Scalars {
         sender: serial::mac(mac),
         rssi_dbm: serial::rssi(rssi),
@@ -42,6 +52,7 @@ pub(super) fn parse<'a>(
         sequence: None,
         layout: serial::layout(secondary, bandwidth, stbc),
         first_word_invalid: true,
+        amplitudes,
     };
     Ok((scalars, array[close + 1..].strip_prefix(b"\"").unwrap_or(&array[close + 1..])))
 }

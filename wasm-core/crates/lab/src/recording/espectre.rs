@@ -16,21 +16,11 @@
 //! count lost frames by.
 
 use super::carry::u16_le;
+use super::subcarrier::ASCENDING_64;
 use super::{FrameMeta, FrameTime, Layout, SubcarrierRule};
 
 /// The port that espectre sends to.
 pub(super) const PORT: u16 = 5001;
-
-/// -32 to 31.
-const ASCENDING: [i16; 64] = {
-    let mut indices = [0; 64];
-    let mut p = 0;
-    while p < 64 {
-        indices[p] = p as i16 - 32;
-        p += 1;
-    }
-    indices
-};
 
 /// Reads a UDP payload: what is known about the frame, and its bytes. `None` if it is none.
 pub(super) fn parse(payload: &[u8], time: FrameTime) -> Option<(FrameMeta<'static>, Vec<i8>)> {
@@ -39,10 +29,10 @@ pub(super) fn parse(payload: &[u8], time: FrameTime) -> Option<(FrameMeta<'stati
         let pairs = usize::from(u16_le(payload, header - 2)?);
         payload.get(header..).filter(|csi| pairs > 0 && csi.len() == 2 * pairs)
     })?;
-    let ascending = chip >= 5 && csi.len() == 2 * ASCENDING.len();
+    let ascending = chip >= 5 && csi.len() == 2 * ASCENDING_64.len();
     let layout = Layout {
         rule: if ascending {
-            SubcarrierRule::Listed(&ASCENDING)
+            SubcarrierRule::Listed(&ASCENDING_64)
         } else {
             SubcarrierRule::Espressif
         },

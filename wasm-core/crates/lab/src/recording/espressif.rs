@@ -78,5 +78,6 @@ fn read(
         sequence: integer(id).and_then(|id| u32::try_from(id).ok()),
         layout,
         first_word_invalid: first != b"0",
+        amplitudes: false,
     })
 }

@@ -292,6 +292,12 @@ pub struct Recording {
     pub default_stream: usize,
 }
 
+/// `1 frame`, `2 frames`: a count with its noun, which takes an s for all but one.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
+}
+
 /// The number of numbers in a frame as its source stores it: two a pair.
 pub(crate) fn numbers(values: &CsiValues<'_>) -> usize {
     match values {

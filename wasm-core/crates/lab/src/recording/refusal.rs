@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::Position;
+use super::{Position, counted};
 
 /// Why one line, packet or record was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub enum SkipReason {
     LengthMismatch,
     /// An odd number of values: one of a pair is missing.
     OddCount,
+    /// Phases without amplitudes.
+    PhaseOnly,
     /// A value outside -128..=127 where the format has bytes.
     ValueBeyondI8,
     /// A value outside -32768..=32767.
@@ -76,6 +78,7 @@ impl SkipReason {
             Self::MergedLines => "merged-lines",
             Self::LengthMismatch => "length-mismatch",
             Self::OddCount => "odd-count",
+            Self::PhaseOnly => "phase-only",
             Self::ValueBeyondI8 => "value-beyond-i8",
             Self::ValueBeyondI16 => "value-beyond-i16",
             Self::NotANumber => "not-a-number",
@@ -110,6 +113,7 @@ impl SkipReason {
             Self::MergedLines => "were overwritten by the next one on the same line",
             Self::LengthMismatch => "held another number of values than they announce",
             Self::OddCount => "held an odd number of values, so a half pair",
+            Self::PhaseOnly => "held phases without amplitudes",
             Self::ValueBeyondI8 => "held a value beyond -128..127",
             Self::ValueBeyondI16 => "held a value beyond -32768..32767",
             Self::NotANumber => "held text where a number belongs",
@@ -227,8 +231,9 @@ impl fmt::Display for Refusal {
             ),
             Self::NoCsi { lines } => write!(
                 f,
-                "The file is text without CSI: none of its {lines} lines holds CSI_DATA, CSI in \
-                 JSON or a table of subcarriers. Choose the recorder's own output.",
+                "The file is text without CSI: there is no CSI_DATA, CSI in JSON or table of \
+                 subcarriers in its {}. Choose the recorder's own output.",
+                counted(*lines, "line"),
             ),
             Self::JsonDocument => f.write_str(
                 "The file is one JSON document, seen in its first line; a recording has one object \
@@ -239,16 +244,20 @@ impl fmt::Display for Refusal {
                 "The file has column names and no frame after them. Record again and check that \
                  the receiver hears a transmitter.",
             ),
+            Self::NoCsiPackets { packets: 0 } => f.write_str(
+                "The file has the head of a recording and no packet after it. Record again and \
+                 check that packets arrive.",
+            ),
             Self::NoCsiPackets { packets } => write!(
                 f,
-                "The file holds {packets} packets and none of them is CSI. Record the raw CSI \
-                 packets as well.",
+                "The file holds {} and no CSI among them. Record the raw CSI packets as well.",
+                counted(*packets, "packet"),
             ),
             Self::NothingUsable { skipped, reason, position } => write!(
                 f,
-                "No frame could be read: all {skipped} candidates were left out; the first, at \
-                 {position}, because such lines or packets {reason}. Look at that place in the \
-                 file and record or export it again.",
+                "No frame could be read: {} left out, the first at {position}, because such lines \
+                 or packets {reason}. Look at that place in the file and record or export it again.",
+                counted(*skipped, "candidate"),
             ),
             Self::Foreign { name, advice, .. } => {
                 write!(f, "The file is {name}, recognised by its first bytes. {advice}")

@@ -24,6 +24,8 @@ pub(super) struct Scalars {
     pub(super) sequence: Option<u32>,
     pub(super) layout: Layout,
     pub(super) first_word_invalid: bool,
+    /// The values are one amplitude a subcarrier, not pairs.
+    pub(super) amplitudes: bool,
 }
 
 /// The line's format and where its first frame was recognised, from the beginning of a text.
@@ -88,6 +90,7 @@ fn contains(text: &[u8], what: &[u8]) -> bool {
 pub(super) struct SerialText {
     wide: Vec<i16>,
     narrow: Vec<i8>,
+    floats: Vec<f32>,
     /// Which cell after the array is the label, from 0.
     label_cell: Option<usize>,
     seen: Option<Format>,
@@ -152,6 +155,13 @@ impl SerialText {
             label: label.map(|text| text.trim_matches(['"', ' '])),
             ..FrameMeta::default()
         };
+        if scalars.amplitudes {
+            sink.note("The firmware printed amplitudes in place of pairs, so there is no phase.");
+            self.floats.clear();
+            self.floats.extend(self.wide.iter().map(|&v| f32::from(v)));
+            sink.frame(meta, CsiValues::Amplitude(&self.floats), at);
+            return Ok(());
+        }
         self.narrow.clear();
         self.narrow.extend(self.wide.iter().map(|&v| v as i8));
         let fits =

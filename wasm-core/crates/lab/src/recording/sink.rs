@@ -24,6 +24,8 @@ const MAX_LABELS: usize = 1024;
 const MAX_LABEL_BYTES: usize = 64;
 /// Notes kept.
 const MAX_NOTES: usize = 32;
+/// A step in the running number up to this is taken as lost frames; beyond, as a restart.
+const MAX_LOST: u32 = 1000;
 /// First places kept for each reason.
 const MAX_POSITIONS: usize = 5;
 
@@ -38,6 +40,8 @@ pub struct Sink {
     last_part: usize,
     families: HashMap<Who, Family>,
     clocks: HashMap<Sender, Clock>,
+    /// The last running number of each sender.
+    running: HashMap<Sender, u32>,
     labels: Vec<String>,
     label_of: HashMap<String, u16>,
     last_label: u16,
@@ -58,6 +62,7 @@ impl Sink {
             last_part: 0,
             families: HashMap::new(),
             clocks: HashMap::new(),
+            running: HashMap::new(),
             labels: Vec::new(),
             label_of: HashMap::new(),
             last_label: NO_LABEL,
@@ -136,6 +141,7 @@ impl Sink {
         if counted && ValueType::of(&values).kind() != StreamKind::FeatureState {
             self.tally.frames += 1;
             *self.tally.lengths.entry(count).or_default() += 1;
+            self.count_lost(meta);
         }
         if self.stored_bytes > self.budget_bytes {
             self.full = true;
@@ -239,6 +245,22 @@ impl Sink {
         Some(part)
     }
 
+    /// Counts the numbers between a frame's running number and its sender's last one.
+    ///
+    /// A sender's frames of all layouts are numbered together.
+    fn count_lost(&mut self, meta: &FrameMeta<'_>) {
+        let Some(number) = meta.sequence else {
+            return;
+        };
+        let lost = self.tally.lost_frames.get_or_insert(0);
+        if let Some(before) = self.running.insert(meta.sender, number) {
+            let step = number.wrapping_sub(before);
+            if (2..=MAX_LOST).contains(&step) {
+                *lost += u64::from(step - 1);
+            }
+        }
+    }
+
     /// The repaired time: one clock for the file, but one a node for the nodes' own clocks.
     fn time(&mut self, meta: &FrameMeta<'_>) -> i64 {
         let own_clock = matches!((meta.time, meta.sender), (FrameTime::Micros(_), Sender::Node(_)));
@@ -308,10 +330,12 @@ impl Sink {
             skipped == self.tally.skipped.get(SkipReason::OtherLine.code()).copied().unwrap_or(0);
         match self.tally.first_skip {
             _ if self.header_seen && only_other => Refusal::HeaderOnly,
-            _ if only_other && !self.tally.packets.is_empty() => {
+            // Formats of lines have a line at least; the others have packets or records.
+            _ if only_other && (self.lines == 0 || !self.tally.packets.is_empty()) => {
                 Refusal::NoCsiPackets { packets: self.tally.packets.values().sum() }
             }
             _ if only_other => Refusal::NoCsi { lines: self.lines },
+            Some((SkipReason::UnknownJson, _)) if self.lines == 1 => Refusal::JsonDocument,
             Some(_) => {
                 // The first place whose reason is about CSI.
                 let reasons = self.tally.skipped_first.values();

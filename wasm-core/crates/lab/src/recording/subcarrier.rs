@@ -27,6 +27,17 @@ pub enum Secondary {
     Below,
 }
 
+/// -32 to 31: 64 pairs that their source has put in ascending order.
+pub(super) const ASCENDING_64: [i16; 64] = {
+    let mut indices = [0; 64];
+    let mut p = 0;
+    while p < 64 {
+        indices[p] = p as i16 - 32;
+        p += 1;
+    }
+    indices
+};
+
 /// How positions follow from the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SubcarrierRule {
@@ -224,20 +235,9 @@ impl SubcarrierMap {
                 (vec![unordered(pairs)], Order::AmplitudeOnly, DecidedBy::Unknown)
             }
             SubcarrierRule::Listed(indices) => return Self::listed(indices, pairs),
-            SubcarrierRule::First56 => {
-                let indices = (0..pairs as i16).map(|p| if p < 32 { p } else { p - 64 });
-                let subcarriers = indices.map(|k| Subcarrier {
-                    field: Field::Lltf,
-                    index: Some(k),
-                    role: Tones::Legacy.role(k),
-                });
-                return Self {
-                    order: Order::Fft,
-                    decided_by: DecidedBy::Metadata,
-                    subcarriers: subcarriers.collect(),
-                    blocks: Vec::new(),
-                    garbage: false,
-                };
+            SubcarrierRule::First56 => return Self::cut_lltf(pairs, DecidedBy::Metadata),
+            SubcarrierRule::Espressif if pairs == 52 && evidence.shows_cut_lltf() => {
+                return Self::cut_lltf(pairs, DecidedBy::NullPattern);
             }
             SubcarrierRule::Fft => {
                 let tones = match pairs {
@@ -254,9 +254,26 @@ impl SubcarrierMap {
         Self::from_blocks(blocks, order, decided_by, evidence.garbage)
     }
 
+    /// The first `pairs` of the 64 of an LLTF in FFT order: the end of the negative half is missing.
+    fn cut_lltf(pairs: usize, decided_by: DecidedBy) -> Self {
+        let indices = (0..pairs as i16).map(|p| if p < 32 { p } else { p - 64 });
+        let subcarriers = indices.map(|k| Subcarrier {
+            field: Field::Lltf,
+            index: Some(k),
+            role: Tones::Legacy.role(k),
+        });
+        Self {
+            order: Order::Fft,
+            decided_by,
+            subcarriers: subcarriers.collect(),
+            blocks: Vec::new(),
+            garbage: false,
+        }
+    }
+
     fn listed(indices: &[i16], pairs: usize) -> Self {
         let tones =
-            if indices.iter().any(|k| k.unsigned_abs() > 28) { Tones::Ht40 } else { Tones::Ht20 };
+            if indices.iter().any(|k| k.unsigned_abs() > 32) { Tones::Ht40 } else { Tones::Ht20 };
         let subcarriers = (0..pairs).map(|p| {
             let index = indices.get(p).copied();
             let role = index.map_or(Role::Data, |k| tones.role(k));

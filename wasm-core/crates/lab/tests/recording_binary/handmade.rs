@@ -193,6 +193,10 @@ fn espectre_datagrams_of_both_versions_are_read() {
     assert_eq!((recording.report.format, recording.report.frames), ("espectre-pcap", 2));
     let orders: Vec<Order> = recording.streams.iter().map(|stream| stream.map.order).collect();
     assert!(orders.contains(&Order::Listed), "the C6 sends ascending indices: {orders:?}");
+    let listed = recording.streams.iter().find(|stream| stream.map.order == Order::Listed);
+    let useful = listed.map(|stream| stream.map.useful());
+    let expected: Vec<u16> = (4..=60).filter(|p| *p != 32).collect();
+    assert_eq!(useful, Some(expected), "nothing is sent at 0..3, 32 and 61..63");
     assert_eq!(recording.streams[0].frame(0).values.amplitude(5), 5.0);
 }
 
@@ -271,6 +275,10 @@ fn compressed_frames_are_counted_and_never_guessed() {
 fn packets_without_csi_are_refused_as_such() {
     let refused = refusal(&[vitals(1, 5), vitals(1, 1005)].concat());
     assert_eq!(refused, Refusal::NoCsiPackets { packets: 2 });
+    // A capture that was stopped before its first packet is no text.
+    let refused = refusal(&pcap(false, false, 1, &[]));
+    assert_eq!(refused, Refusal::NoCsiPackets { packets: 0 });
+    assert!(refused.to_string().contains("no packet after it"), "{refused}");
 }
 
 #[test]

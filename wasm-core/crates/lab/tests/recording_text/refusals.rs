@@ -51,6 +51,8 @@ fn a_picture_is_not_a_recording() {
 fn side_files_and_lists_are_called_json_documents() {
     assert_eq!(refused("[\n {\"a\": 1}\n]\n").code(), "recording/json-document");
     assert_eq!(refused("[{\"a\": 1}, {\"a\": 2}]\n").code(), "recording/json-document");
+    assert_eq!(refused("{\"id\":\"a\",\"frame_count\":3}").code(), "recording/json-document");
+    assert_eq!(refused("{\"a\":1}\n{\"a\":2}\n").code(), "recording/nothing-usable");
 }
 
 #[test]
@@ -67,4 +69,18 @@ fn synthetic_test_fixtures_open_and_say_so() {
     let recording = open(line.repeat(3));
     assert_eq!(recording.report.frames, 3);
     assert!(recording.report.notes.iter().any(|note| note.contains("synthetic test fixture")));
+}
+
+#[test]
+fn sentences_count_in_good_english() {
+    assert!(refused("hello\n").to_string().contains("in its 1 line."));
+    assert!(refused("hello\nworld\n").to_string().contains("in its 2 lines."));
+    let line = "{\"node_id\":1,\"iq_hex\":\"0g\"}\n";
+    assert!(refused(line).to_string().contains(": 1 candidate left out"));
+    assert!(refused(line.repeat(2)).to_string().contains(": 2 candidates left out"));
+    let amplitudes = format!("{{\"node_id\":1,\"amplitude\":{:?}}}\n", vec![1.0; 56]);
+    let said = open(format!("{amplitudes}{line}")).report.sentences();
+    assert!(said.iter().any(|s| s.starts_with("1 frame in ")), "{said:?}");
+    let left_out = "Left out because they held damaged hex text: 1 (line 2).";
+    assert!(said.iter().any(|s| s == left_out), "{said:?}");
 }

@@ -1,5 +1,7 @@
 //! Serial logs: headers anywhere, added columns, wrapped and merged lines, restarts, wraps.
 
+use csi_lab::recording::{Order, StreamKind};
+
 use super::*;
 
 fn tool(time: i64, mac: &str, values: usize) -> String {
@@ -133,6 +135,34 @@ fn running_numbers_tell_lost_frames() {
         .map(|&id| espressif(id, i64::from(id) * 10, 128, 128) + "\n")
         .collect();
     assert_eq!(open(text).report.lost_frames, Some(2));
+}
+
+#[test]
+fn frames_of_other_layouts_and_senders_are_not_lost() {
+    // One sender alternates between channels without and with a secondary one; another counts
+    // for itself.
+    let line = |id: u32| espressif(id, i64::from(id) * 10, 128, 128);
+    let layouts =
+        (0..10).map(|id| line(id).replace(",11,2,", [",11,0,", ",11,2,"][id as usize % 2]));
+    let other = (0..3).map(|id| line(500 + id).replace("1a:", "2b:"));
+    let recording = open(layouts.chain(other).map(|line| line + "\n").collect::<String>());
+    assert_eq!((recording.streams.len(), recording.report.lost_frames), (3, Some(0)));
+}
+
+#[test]
+fn amplitudes_printed_by_the_firmware_are_not_taken_for_pairs() {
+    let text = [tool(0, MAC, 64), tool(10_000, MAC, 64), tool(20_000, MAC, 192)].join("\n");
+    let recording = open(text);
+    let stream = &recording.streams[0];
+    assert_eq!(stream.kind, StreamKind::Amplitude);
+    assert_eq!((stream.len(), stream.values_per_frame), (2, 64));
+    assert_eq!(stream.frame(0).values.amplitude(63), 7.0);
+    assert_eq!(stream.map.order, Order::Centred, "the line's secondary channel tells");
+    assert_eq!(recording.streams[1].values_per_frame, 192);
+    assert!(recording.report.notes.iter().any(|note| note.contains("no phase")));
+    let phases = tool(0, MAC, 64).replace("[7 7", "[-3 2");
+    let recording = open([phases, tool(10, MAC, 128)].join("\n"));
+    assert_eq!(skipped(&recording), [("phase-only", 1)]);
 }
 
 #[test]

@@ -122,3 +122,13 @@ fn amplitudes_without_names_keep_their_order() {
     assert_eq!(map.useful(), (0..56).collect::<Vec<u16>>());
     assert_eq!(map.with_order(Order::Fft), *map, "there is nothing to reorder");
 }
+
+#[test]
+fn zeros_tell_that_52_pairs_are_the_first_of_64() {
+    let recording = table(52, |p| p != 0 && !(27..=37).contains(&p));
+    let map = &recording.streams[0].map;
+    assert_eq!((map.order, map.decided_by), (Order::Fft, DecidedBy::NullPattern));
+    assert_eq!(indices(map, Field::Lltf), [range(-26, -13, &[]), range(1, 26, &[])].concat());
+    let unknown = table(52, |_| true);
+    assert_eq!(unknown.streams[0].map.order, Order::AsStored, "all alive: nothing tells");
+}
