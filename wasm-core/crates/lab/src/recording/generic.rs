@@ -4,6 +4,7 @@
 //! |--------------------------------------|--------------------------------------------|
 //! | `i0,q0,i1,q1,...`, `re0,im0,...`     | pairs; `i` is the driver's first byte, the imaginary part |
 //! | 128, 256, 376, 380, 384, 612 numbered columns | pairs as the driver writes them   |
+//! | 64 numbered columns of Python's complex numbers, `(3-4j)` | pairs in ascending order, as tools for Nexmon write them |
 //! | other numbered columns (`a0..a55`, `sc_0..`), at least 30 | amplitudes            |
 //! | `label`, `class`, `activity`         | the frame's label                          |
 //! | `rssi`, `mac`, `node`, a sequence number | what they say                          |
@@ -17,7 +18,7 @@ use csi_temporal::frame::CsiValues;
 use csv_core::ReadRecordResult;
 
 use super::line::{Line, LineFormat, Lines};
-use super::subcarrier::{Layout, SubcarrierRule};
+use super::subcarrier::{ASCENDING_64, Layout, SubcarrierRule};
 use super::{FrameMeta, FrameTime, Position, Sender, Sink, SkipReason, serial, sink, time_text};
 
 /// Cells that a row may have.
@@ -75,20 +76,60 @@ pub(super) struct Columns {
     columns: Vec<Column>,
     values: usize,
     pairs: bool,
+    /// Each cell holds both numbers of a pair.
+    complex: bool,
     header: bool,
+}
+
+impl Columns {
+    /// Takes the columns for pairs if the first row holds complex numbers; says whether it does.
+    ///
+    /// Only for the 64 columns whose order is known.
+    fn become_complex(&mut self, row: &Cells) -> bool {
+        let values = || {
+            let cells = row.iter().zip(&self.columns);
+            cells.filter(|(_, column)| matches!(column, Column::Value(_))).map(|(cell, _)| cell)
+        };
+        let fits = self.values == ASCENDING_64.len() && row.len() == self.columns.len();
+        let known = fits && values().all(|cell| complex(cell).is_some());
+        if !known || values().all(|cell| number(cell).is_some()) {
+            return false;
+        }
+        for column in &mut self.columns {
+            if let Column::Value(place) = column {
+                *place *= 2;
+            }
+        }
+        self.values *= 2;
+        (self.pairs, self.complex) = (true, true);
+        true
+    }
 }
 
 /// The columns of a table of CSI and how they were told, if `head` begins one.
 pub(super) fn recognise(head: &[u8]) -> Option<(Columns, String)> {
-    let mut found = None;
+    let mut found: Option<Option<(Columns, String)>> = None;
+    let mut row_seen = false;
     let mut lines = Lines::new(head.len());
     let mut cells = Cells::default();
     let mut each = |line: Line<'_>, _| {
-        if let (Line::Whole(line) | Line::Last(line), None) = (line, &found)
-            && !line.trim_ascii().is_empty()
-            && cells.split(line)
-        {
-            found = Some(named(&cells).or_else(|| unnamed(&cells)));
+        let (Line::Whole(line) | Line::Last(line)) = line else {
+            return;
+        };
+        if row_seen || line.trim_ascii().is_empty() || !cells.split(line) {
+            return;
+        }
+        match &mut found {
+            None => found = Some(named(&cells).or_else(|| unnamed(&cells))),
+            Some(columns) => {
+                row_seen = true;
+                if let Some((columns, how)) = columns
+                    && columns.become_complex(&cells)
+                {
+                    *how =
+                        "64 columns of complex numbers, taken as pairs in ascending order".into();
+                }
+            }
         }
     };
     lines.push(head, &mut each);
@@ -142,7 +183,7 @@ fn named(cells: &Cells) -> Option<(Columns, String)> {
         (count, pairs, format!("{count} columns are named {prefix}..., taken as {what}"))
     };
     let complete = columns.iter().filter(|c| matches!(c, Column::Value(_))).count() == values;
-    let columns = Columns { columns, values, pairs, header: true };
+    let columns = Columns { columns, values, pairs, complex: false, header: true };
     (complete && values <= sink::MAX_VALUES).then_some((columns, how))
 }
 
@@ -156,7 +197,7 @@ fn unnamed(cells: &Cells) -> Option<(Columns, String)> {
     let pairs = whole && RAW_LENGTHS.contains(&count);
     let columns = (0..count).map(|place| Column::Value(place as u16)).collect();
     let what = if pairs { "integers, taken as pairs" } else { "numbers, taken as amplitudes" };
-    let columns = Columns { columns, values: count, pairs, header: false };
+    let columns = Columns { columns, values: count, pairs, complex: false, header: false };
     (pairs || AMPLITUDE_LENGTHS.contains(&count))
         .then(|| (columns, format!("rows of {count} {what}, without column names")))
 }
@@ -208,6 +249,22 @@ fn number(cell: &[u8]) -> Option<f64> {
         return Some(whole as f64);
     }
     core::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+/// A cell as imaginary and real part: `(-88-612j)`, `3j` or a plain number, as Python writes them.
+fn complex(cell: &[u8]) -> Option<[f64; 2]> {
+    let text = core::str::from_utf8(cell).ok()?.trim();
+    let text = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')).unwrap_or(text);
+    let Some(text) = text.strip_suffix('j') else {
+        return Some([0.0, text.parse().ok()?]);
+    };
+    // The sign between the parts is the last one that neither begins nor belongs to an exponent.
+    let bytes = text.as_bytes();
+    let between = (1..bytes.len())
+        .rfind(|&at| matches!(bytes[at], b'+' | b'-') && !matches!(bytes[at - 1], b'e' | b'E'));
+    let (real, imaginary) = text.split_at(between.unwrap_or(0));
+    let real = if real.is_empty() { 0.0 } else { real.parse().ok()? };
+    Some([imaginary.parse().ok()?, real])
 }
 
 /// The cells of one row, in buffers that outlive it.
@@ -310,6 +367,13 @@ impl Table {
         let mut meta = FrameMeta::default();
         for (cell, column) in self.cells.iter().zip(&mut self.columns.columns) {
             match column {
+                Column::Value(place) if self.columns.complex => {
+                    let pair = complex(cell).ok_or(SkipReason::NotANumber)?;
+                    let place = usize::from(*place);
+                    if let Some(to) = self.floats.get_mut(place..place + 2) {
+                        to.copy_from_slice(&pair.map(|part| part as f32));
+                    }
+                }
                 Column::Value(place) => {
                     let value = number(cell).ok_or(SkipReason::NotANumber)?;
                     if let Some(to) = self.floats.get_mut(usize::from(*place)) {
@@ -348,6 +412,9 @@ impl Table {
             meta.layout = Layout { rule: SubcarrierRule::Unordered, ..Layout::default() };
             sink.frame(meta, CsiValues::Amplitude(&self.floats), at);
             return Ok(());
+        }
+        if self.columns.complex {
+            meta.layout.rule = SubcarrierRule::Listed(&ASCENDING_64);
         }
         // The smallest type that holds the row.
         self.wide.clear();

@@ -106,3 +106,29 @@ fn text_where_a_number_belongs_costs_the_row_alone() {
     let recording = open(format!("{header}\n{}\n{bad}\n{}\n", join(0..56), join(1..57)));
     assert_eq!((recording.report.frames, skipped(&recording)), (2, vec![("not-a-number", 1)]));
 }
+
+#[test]
+fn complex_cells_are_pairs_in_ascending_order() {
+    let header = format!("mac,time,{}", names("_", 0..64));
+    let cells = (0..64).map(|p| match p {
+        32 => "0j".to_owned(),
+        33 => "(1.5e+2-2e-1j)".to_owned(),
+        34 => "-7j".to_owned(),
+        _ => format!("(-88-{p}j)"),
+    });
+    let row = join(cells);
+    let bad = row.replacen("(-88-5j)", "(-88-5)", 1);
+    let mac = "00:11:22:33:44:55";
+    let text = format!("{header}\n{mac},1.5,{row}\n{mac},1.75,{bad}\n{mac},2.0,{row}\n");
+    let recording = open(text);
+    assert_eq!((recording.report.frames, skipped(&recording)), (2, vec![("not-a-number", 1)]));
+    assert_eq!(recording.report.span_s, Some(0.5));
+    let stream = &recording.streams[0];
+    let CsiValues::IqF32(values) = stream.frame(0).values else {
+        panic!("{:?}", stream.frame(0).values);
+    };
+    assert_eq!(values[..4], [0.0, -88.0, -1.0, -88.0], "imaginary part first");
+    assert_eq!(values[64..70], [0.0, 0.0, -0.2, 150.0, -7.0, 0.0]);
+    assert_eq!(stream.map.subcarriers[0].index, Some(-32));
+    assert_eq!(stream.map.useful().len(), 56);
+}
