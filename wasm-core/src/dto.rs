@@ -163,6 +163,8 @@ export interface AttentionResult {
   scoreSpread: number;
 }
 export interface RowEdge { kind: "window" | "global" | "log-stride" | "landmark"; first: number; last: number; seconds: number; weightSparse: number; weightDense: number }
+/** One row of the maps: its edges, and the weight of each token. */
+export interface AttentionRow { edges: RowEdge[]; sparse: Float32Array; dense: Float32Array }
 export interface SweepPoint { window: number; block: number; edges: number; maxAbs: number; meanAbs: number; ms: number }
 export interface Classification { sparse: Float32Array; dense: Float32Array }
 /** What every thrown error has besides its `message`. */

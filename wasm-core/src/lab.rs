@@ -350,13 +350,13 @@ impl Lab {
         ]))
     }
 
-    /// Lists the edges of one row.
-    #[wasm_bindgen(js_name = rowEdges, unchecked_return_type = "RowEdge[]")]
-    pub fn row_edges(
+    /// Returns the edges and the weights of one row of the maps.
+    #[wasm_bindgen(js_name = attentionRow, unchecked_return_type = "AttentionRow")]
+    pub fn attention_row(
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs & { row: number }")] a: &JsValue,
     ) -> Result<JsValue> {
-        let edges = self.0.row_edges(&attention_ask(a)?, index(a, "row")?).map_err(refused)?;
+        let row = self.0.attention_row(&attention_ask(a)?, index(a, "row")?).map_err(refused)?;
         let kind = |kind| match kind {
             EdgeKind::Window => "window",
             EdgeKind::Global => "global",
@@ -373,7 +373,11 @@ impl Lab {
                 ("weightDense", edge.weight_dense.into()),
             ])
         };
-        Ok(edges.into_iter().map(view).collect::<Array>().into())
+        Ok(object([
+            ("sparse", float_array(&row.sparse)),
+            ("dense", float_array(&row.dense)),
+            ("edges", row.edges.into_iter().map(view).collect::<Array>().into()),
+        ]))
     }
 
     /// Starts a sweep over window and block size; returns how many points come.

@@ -18,6 +18,7 @@
 /** @typedef {import("../pkg/wasm_core.js").SweepPoint} SweepPoint */
 /** @typedef {import("../pkg/wasm_core.js").DoctorReport} DoctorReport */
 /** @typedef {import("../pkg/wasm_core.js").RowEdge} RowEdge */
+/** @typedef {import("../pkg/wasm_core.js").AttentionRow} AttentionRow */
 /** @typedef {import("../pkg/wasm_core.js").SubcarrierInfo} Subcarrier */
 
 /**

@@ -115,6 +115,10 @@ async function openBuiltIn(opening, notices) {
 function fillBar({ store, signal }, run) {
   keepBadge(byId("bar-source"), store, signal);
   for (const [name, act] of Object.entries(run)) byId(`bar-${name}`).addEventListener("click", act, { signal });
+  byId("side-close").addEventListener("click", () => {
+    run.side();
+    byId("bar-side").focus();
+  }, { signal });
   for (const element of document.querySelectorAll(".bar button")) element.removeAttribute("disabled");
   store.watch(["recording"], ({ recording }) => { byId("bar-name").textContent = recording?.name ?? ""; }, signal);
   store.watch(["sideOpen"], ({ sideOpen }) => {

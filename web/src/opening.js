@@ -11,20 +11,31 @@ const BLOB_LIMIT_BYTES = 64 << 20;
 
 /**
  * @typedef {{name: string, size: number, slice: (start: number, end: number) => Blob}} Source
+ * @typedef {ReturnType<typeof createOpening>} Opening
  * @param {import("./main.js").Ctx} ctx
  */
 export function createOpening({ lab, store, player, journal, notices }) {
   /** @type {{cancelled: boolean, done: Promise<void>} | null} */
   let current = null;
 
-  /** Makes a recording that the worker holds the one that the page shows. @param {import("./lab.js").RecordingInfo} info */
-  async function adopt(info) {
-    const [times, pipeline, subcarriers] = await Promise.all([lab.times(), lab.pipeline(), lab.subcarriers()]);
-    const useful = subcarriers.filter((s) => s.useful);
-    const pair = useful[Math.floor(useful.length / 3)]?.pair ?? 0;
-    store.update({ recording: info, pipeline, pair, revision: store.state.revision + 1 });
-    player.load(times);
-    player.home();
+  /**
+   * Has the worker change to another recording or stream and makes that the one that the page shows.
+   * @param {() => Promise<import("./lab.js").RecordingInfo>} act
+   */
+  async function adopt(act) {
+    store.update({ changing: true });
+    try {
+      const recording = await act();
+      const [times, pipeline, subcarriers] = await Promise.all([lab.times(), lab.pipeline(), lab.subcarriers()]);
+      const useful = subcarriers.filter((s) => s.useful);
+      const pair = useful[Math.floor(useful.length / 3)]?.pair ?? 0;
+      player.load(times, { recording, pipeline, pair, changing: false, revision: store.state.revision + 1 });
+      return recording;
+    } catch (error) {
+      // What was asked meanwhile was dropped: the new revision has it asked again.
+      store.update({ changing: false, revision: store.state.revision + 1 });
+      throw error;
+    }
   }
 
   /** @param {Source} file @param {{quiet?: boolean}} [options]  quiet: what was skipped is said in the doctor and the log only */
@@ -53,8 +64,7 @@ export function createOpening({ lab, store, player, journal, notices }) {
         journal.add("info", `opening ${file.name} was cancelled; the recording before is still open`);
         return false;
       }
-      const info = await lab.openFinish();
-      await adopt(info);
+      const info = await adopt(() => lab.openFinish());
       performance.measure("lab:open", { start: started });
       const { skipped } = await lab.doctor();
       const lost = Object.entries(skipped).map(([reason, count]) => `${integer(count)} ${reason}`).join(", ");
@@ -126,7 +136,12 @@ export function createOpening({ lab, store, player, journal, notices }) {
 
   function choose() {
     const input = h("input", { type: "file", multiple: true });
-    input.addEventListener("change", () => void openFiles(input.files ?? []));
+    input.addEventListener("change", async () => {
+      const button = document.activeElement;
+      await openFiles(input.files ?? []);
+      // Space shall play what was opened, not ask for another file.
+      if (button !== document.body && button === document.activeElement) /** @type {HTMLElement | null} */ (document.querySelector(".line-track"))?.focus({ preventScroll: true });
+    });
     input.click();
   }
 

@@ -40,13 +40,17 @@ export function createPlayer(wasm, store) {
   };
 
   return {
-    /** Starts over with the times of a recording; speed and loop stay. @param {Float64Array} times */
-    load(times) {
+    /**
+     * Starts over with the times of a recording; speed and loop stay. What else changes with the
+     * recording is told in the same breath, so that nobody sees half of it.
+     * @param {Float64Array} times @param {Partial<import("./store.js").State>} [others]
+     */
+    load(times, others) {
       replay?.free();
       replay = new wasm.Replay(times);
       replay.setSpeed(store.state.speed);
       replay.setLooping(store.state.looping);
-      store.update({ times });
+      store.update({ ...others, times, frame: replay.frame, seconds: replay.seconds, playing: replay.playing });
       publish();
     },
     toggle: on((r) => r.toggle(performance.now())),

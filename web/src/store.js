@@ -12,6 +12,7 @@
  *   letters: boolean,
  *   recording: import("./lab.js").RecordingInfo | null,
  *   revision: number,
+ *   changing: boolean,
  *   times: Float64Array,
  *   frame: number,
  *   seconds: number,
@@ -36,6 +37,7 @@ export function initialState() {
     letters: true,
     recording: null,
     revision: 0, // grows whenever the same recording must be drawn anew: stream, order, mask
+    changing: false, // the worker may already hold another recording or stream than the page shows
     times: new Float64Array(),
     frame: 0,
     seconds: 0,

@@ -4,7 +4,7 @@ import { button, colourOf, h } from "./ui/dom.js";
 import { clock, integer } from "./ui/format.js";
 import { span as rowSpan } from "./rows.js";
 import { badge } from "./ui/badge.js";
-import { latest } from "./ui/latest.js";
+import { latest, ofRecording } from "./ui/latest.js";
 import { pixelRatio } from "./ui/plot.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
@@ -29,7 +29,7 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
 
   /** @type {{x: Float64Array, min: Float32Array, max: Float32Array} | null} */
   let motion = null;
-  const askMotion = latest((/** @type {number} */ columns) => lab.overview({ columns }), (result) => { motion = result; drawStrip(); }, fail);
+  const askMotion = latest((/** @type {number} */ columns) => lab.overview({ columns }), (result) => { motion = result; drawStrip(); }, fail, ofRecording(store));
 
   function drawStrip() {
     const context = strip.getContext("2d");
@@ -39,11 +39,13 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
     if (!context || !motion || width === 0) return;
     const lane = store.state.recording?.labels.length ? 14 * ratio : 0;
     const span = player.span();
-    const top = motion.max.reduce((a, b) => Math.max(a, b), 0);
+    // NaN marks a column without a frame.
+    const top = motion.max.reduce((a, b) => (b > a ? b : a), 0);
     if (span <= 0 || top <= 0) return;
     context.fillStyle = colourOf("secondary");
     const column = Math.max(1, width / Math.max(1, motion.x.length));
     for (let i = 0; i < motion.x.length; i++) {
+      if (Number.isNaN(motion.max[i])) continue;
       const tall = Math.max(ratio, (motion.max[i] / top) * (height - lane - 6 * ratio));
       context.fillRect((motion.x[i] / span) * (width - column), height - lane - tall, Math.max(1, column - 0.5), tall);
     }
@@ -88,7 +90,7 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
     loop.setAttribute("aria-pressed", String(state.looping));
     speed.value = String(SPEEDS.reduce((a, b) => (Math.abs(b - state.speed) < Math.abs(a - state.speed) ? b : a)));
   }, signal);
-  store.watch(["times", "revision"], () => { drawLabels(); ask(); }, signal);
+  store.watch(["revision"], () => { drawLabels(); ask(); }, signal);
   store.watch(["dark"], drawStrip, signal);
 
   let width = 0;

@@ -89,8 +89,9 @@ test("features, model and attention answer", () => {
   assert.equal(result.edgesDense, (256 * 257) / 2);
   assert.equal(result.saturated, null);
   assert.equal(lab.attention({ ...ATTENTION, window: 256, block: 256 }).saturated.passes, true);
-  const edges = lab.rowEdges({ ...ATTENTION, row: 255 });
+  const { edges, sparse, dense } = lab.attentionRow({ ...ATTENTION, row: 255 });
   assert.deepEqual(new Set(edges.map((edge) => edge.kind)), new Set(["window", "global", "log-stride", "landmark"]));
+  assert.deepEqual([sparse.length, dense.length], [256, 256]);
   const points = [];
   assert.equal(lab.sweepBegin(ATTENTION), 24);
   for (let next = lab.sweepStep(5); next.length > 0; next = lab.sweepStep(5)) points.push(...next);

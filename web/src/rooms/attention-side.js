@@ -1,6 +1,6 @@
 // @ts-check
 // The inspector of the Attention room: the pattern, the weights, the saturated check, one row's edges.
-import { check, facts, group, h, slider, table } from "../ui/dom.js";
+import { button, check, facts, group, h, slider, table } from "../ui/dom.js";
 import { clock, integer, significant } from "../ui/format.js";
 
 /** @typedef {import("../lab.js").RowEdge} RowEdge */
@@ -13,9 +13,9 @@ const KINDS = /** @type {const} */ (["window", "global", "log-stride", "landmark
 
 /**
  * @param {HTMLElement} side @param {import("../main.js").Ctx} ctx
- * @param {(row: number) => void} choose @param {() => import("../lab.js").AttentionResult | null} current
+ * @param {() => import("../lab.js").AttentionResult | null} current
  */
-export function mountAttentionSide(side, ctx, choose, current) {
+export function mountAttentionSide(side, ctx, current) {
   const { store, signal } = ctx;
   /** @param {Partial<import("../store.js").AttentionSettings>} patch */
   const set = (patch) => store.update({ attention: { ...store.state.attention, ...patch } });
@@ -74,7 +74,12 @@ export function mountAttentionSide(side, ctx, choose, current) {
   /** @param {import("../lab.js").AttentionResult} r */
   function result(r) {
     const { window, block: size } = store.state.attention;
-    showSaturated(saturatedText, r, window, size);
+    const largest = BLOCKS[BLOCKS.length - 1];
+    const rowsThen = Math.min(r.n, largest);
+    showSaturated(saturatedText, r, window, size, button(`Set rows, window and block to ${rowsThen <= 64 ? 64 : 128}`, () => {
+      const reach = rowsThen <= 64 ? 64 : 128;
+      set({ n: reach, window: reach, block: reach });
+    }, { class: "button small" }));
     numbers.replaceChildren(facts([
       ["Rows", `${integer(r.n)}: ${clock(r.firstSeconds)} to ${clock(r.lastSeconds)}`],
       ["Dense output, rms", significant(r.denseRms)],
@@ -91,6 +96,11 @@ export function mountAttentionSide(side, ctx, choose, current) {
 
   return {
     result,
+    /** Takes back what belonged to a result that is no more. */
+    clear() {
+      saturatedText.replaceChildren(h("p", { class: "quiet-text" }, "There is nothing to compare."));
+      numbers.replaceChildren();
+    },
     table: tableNumbers,
     /** @param {RowEdge[]} list @param {number} row */
     edges(list, row) {
@@ -112,11 +122,11 @@ export function mountAttentionSide(side, ctx, choose, current) {
   };
 }
 
-/** @param {HTMLElement} root @param {import("../lab.js").AttentionResult} r @param {number} window @param {number} block */
-function showSaturated(root, r, window, block) {
+/** @param {HTMLElement} root @param {import("../lab.js").AttentionResult} r @param {number} window @param {number} block @param {HTMLElement} mend */
+function showSaturated(root, r, window, block, mend) {
   const s = r.saturated;
   if (!s) {
-    root.replaceChildren(h("p", { class: "quiet-text" }, `When window and block reach the ${r.n} rows (now ${window} and ${block}), sparse must give what dense gives. ${r.n > 128 ? "For that, choose 128 rows or fewer." : ""}`));
+    root.replaceChildren(h("p", { class: "quiet-text" }, `When window and block reach the ${r.n} rows (now ${window} and ${block}), sparse must give what dense gives.`), mend);
     return;
   }
   root.replaceChildren(

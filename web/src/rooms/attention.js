@@ -1,9 +1,9 @@
 // @ts-check
 // The Attention room: what a head reads with every frame (dense, orange) and with a few (sparse,
 // blue), how far the outputs differ, and what other windows and blocks would give.
-import { h, segmented } from "../ui/dom.js";
+import { button, h, segmented } from "../ui/dom.js";
 import { clock, integer, milliseconds, percent, significant } from "../ui/format.js";
-import { latest } from "../ui/latest.js";
+import { latest, ofRecording } from "../ui/latest.js";
 import { addCursor, beforeFrame, createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
 import { lastFrame } from "../rows.js";
@@ -12,21 +12,24 @@ import { createSweep } from "./sweep.js";
 
 /** @typedef {import("../lab.js").AttentionResult} Result */
 
-/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx */
-export function mountAttention(root, side, ctx) {
+/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {import("../opening.js").Opening} opening */
+export function mountAttention(root, side, ctx, opening) {
   const { lab, wasm, store, player, signal } = ctx;
   /** @type {Result | null} */
   let result = null;
   /** Why there is no result. */
   let reason = "";
   let row = -1;
+  let column = -1;
+  /** The numbers of the chosen row. @type {import("../lab.js").AttentionRow | null} */
+  let numbers = null;
 
   const missing = () => {
     const { recording, pipeline, blob } = store.state;
-    if (!blob) return "No weights are open. Make some in the Model room.";
-    if (!recording) return "No recording. Open one, or the built-in one from Ctrl+K.";
-    if (pipeline && !pipeline.matches) return `The features have ${pipeline.featureDim} numbers a row, the model takes ${pipeline.modelInputDim}. Change Features in the Recording room, or make weights in Model.`;
-    if (result && result.n < 2) return "Fewer than two rows lie before the end of this recording.";
+    if (!blob) return "No weights are open.";
+    if (!recording) return "No recording is open.";
+    if (pipeline && !pipeline.matches) return `Each row has ${pipeline.featureDim} features, and the open weights take ${pipeline.modelInputDim}.`;
+    if (result && result.n < 2) return "The recording gives one row only, and attention compares rows.";
     return reason || (result ? null : "Computing…");
   };
 
@@ -71,23 +74,56 @@ export function mountAttention(root, side, ctx) {
   const moveCursor = addCursor(perFrame);
   const sweep = createSweep(ctx, missing, () => result);
 
+  const lack = h("div", { class: "room-lack", role: "status", hidden: true });
+  let lacking = "";
+  /** When nothing can be shown at all, says so once, with the button that mends it. */
+  function showLack() {
+    const { recording, pipeline, blob } = store.state;
+    const why = result ? (result.n < 2 ? missing() : null) : missing();
+    const shown = why && why !== "Computing…" ? why : "";
+    rest.hidden = shown !== "";
+    lack.hidden = shown === "";
+    if (shown !== "") sideView.clear();
+    if (shown === lacking) return;
+    lacking = shown;
+    const go = (/** @type {string} */ label, /** @type {import("../store.js").Room} */ to) => button(label, () => store.update({ room: to }));
+    const mend = !blob ? [go("Make weights", "model")]
+      : !recording || (result && result.n < 2) ? [button("Open a file", opening.choose)]
+      : pipeline && !pipeline.matches ? [button(`Make weights for ${pipeline.featureDim} features`, () => void fitWeights(pipeline.featureDim)), go("Change the features", "recording")]
+      : [go("Change the features", "recording")];
+    lack.replaceChildren(h("p", null, shown), h("div", { class: "tools" }, ...mend));
+  }
+
+  /** Makes random weights of the open shape for another number of features. @param {number} inputDim */
+  async function fitWeights(inputDim) {
+    try {
+      const { shape, dtype } = store.state.blob ?? {};
+      if (!shape) return;
+      const blob = await lab.blobNew({ ...shape, inputDim, seedHex: "C5110007DEADBEEF", f16: dtype === "f16" });
+      store.update({ blob, pipeline: await lab.pipeline() });
+      ctx.journal.add("info", `made weights for ${inputDim} features: ${integer(blob.bytes)} bytes, seed ${blob.seedHex}, CRC-32 ${blob.crc32Hex}`);
+    } catch (error) { ctx.fail(error, "new weights"); }
+  }
+
   const out = {
     mean: h("output", { id: "error-mean" }), max: h("output", { id: "error-max" }), relative: h("output"),
     edges: h("output", { id: "edges-sparse", class: "sparse-text" }), edgesDense: h("output", { id: "edges-dense", class: "dense-text" }), ratio: h("output"),
     sparseMs: h("output", { class: "sparse-text" }), denseMs: h("output", { class: "dense-text" }),
   };
   const fact = (/** @type {string} */ label, /** @type {(Node | string)[]} */ ...values) => h("div", null, h("span", { class: "label" }, label), ...values);
-  root.append(h("div", { class: "attention-room" },
+  const rest = h("div", { class: "attention-room" },
+    h("div", { class: "map-choice narrow-only" }, which.root),
     h("div", { class: "facts-row" },
-      fact("mean error", out.mean), fact("max", out.max), fact("of dense rms", out.relative),
+      fact("mean error", out.mean, out.relative), fact("max", out.max),
       fact("edges", out.edges, "of", out.edgesDense, out.ratio),
-      fact("measured in this page, just now:", out.sparseMs, "sparse,", out.denseMs, "dense"),
-      h("div", { class: "narrow-only" }, which.root)),
+      fact("measured in this page, just now:", out.sparseMs, "sparse,", out.denseMs, "dense")),
     h("div", { class: "maps" }, ...maps.map((plot) => plot.root)),
-    h("div", { class: "pair-row" }, perFrame.root, sweep.root)));
+    h("div", { class: "pair-row" }, perFrame.root, sweep.root));
+  out.relative.title = "The mean difference, compared with the usual size (root mean square) of the dense outputs";
+  root.append(lack, rest);
 
   const settings = () => ({ frame: lastFrame(store.state), ...store.state.attention, dark: store.state.dark });
-  const sideView = mountAttentionSide(side, ctx, (chosen) => { row = chosen; moveRow(); askRow(); }, () => result);
+  const sideView = mountAttentionSide(side, ctx, () => result);
 
   const ask = latest((/** @type {ReturnType<typeof settings>} */ args) => lab.attention(args), (answer) => {
     result = answer;
@@ -95,30 +131,47 @@ export function mountAttention(root, side, ctx) {
     if (row >= answer.n) row = answer.n - 1;
     show(answer);
     askRow();
-    if (!store.state.playing) sweep.start(settings());
+    if (!store.state.playing && !store.state.changing) sweep.start(settings());
   }, (error) => {
     // The panel says what is missing; the old picture would belong to other settings.
     result = null;
     reason = error instanceof Error ? error.message : String(error);
     redraw();
     ctx.journal.add("warning", `attention: ${reason}`);
-  });
-  const askEdges = latest((/** @type {ReturnType<typeof settings> & {row: number}} */ args) => lab.rowEdges(args), (edges, args) => sideView.edges(edges, args.row), ctx.fail);
+  }, ofRecording(store));
+  const askNumbers = latest((/** @type {ReturnType<typeof settings> & {row: number}} */ args) => lab.attentionRow(args), (answer, args) => {
+    numbers = answer;
+    sideView.edges(answer.edges, args.row);
+    showCell();
+  }, ctx.fail, ofRecording(store));
   function askRow() {
-    if (row >= 0 && result) askEdges({ ...settings(), row });
-    else sideView.edges([], -1);
+    if (row >= 0 && result) askNumbers({ ...settings(), row });
+    else {
+      numbers = null;
+      sideView.edges([], -1);
+      showCell();
+    }
+  }
+
+  /** Says beside each title which weight lies under the pointer. */
+  function showCell() {
+    const at = numbers && column >= 0 && column < numbers.sparse.length ? numbers : null;
+    const [sparse, dense] = at ? [at.sparse[column], at.dense[column]] : [NaN, NaN];
+    const text = [sparse, dense, dense - sparse].map((weight) => (at ? `${row}→${column}: ${column > row ? "future" : weight === 0 ? "no weight" : significant(weight)}` : ""));
+    maps.forEach((plot, i) => { plot.note.textContent = text[i]; });
   }
 
   /** @param {Result} r */
   function show(r) {
     out.mean.value = significant(r.meanAbs);
     out.max.value = significant(r.maxAbs);
-    out.relative.value = percent(r.meanAbs, r.denseRms);
+    out.relative.value = r.denseRms > 0 ? `(${percent(r.meanAbs, r.denseRms)} of dense)` : "";
     out.edges.value = integer(r.edgesSparse);
     out.edgesDense.value = integer(r.edgesDense);
     out.ratio.value = `(${percent(r.edgesSparse, r.edgesDense)})`;
-    out.sparseMs.value = milliseconds(r.sparseMs);
-    out.denseMs.value = milliseconds(r.denseMs);
+    // Browsers give times in steps of 0.1 ms at best.
+    out.sparseMs.value = r.sparseMs < 0.1 ? "< 0.1 ms" : milliseconds(r.sparseMs);
+    out.denseMs.value = r.denseMs < 0.1 ? "< 0.1 ms" : milliseconds(r.denseMs);
     sideView.result(r);
     redraw();
     note(r);
@@ -140,6 +193,7 @@ export function mountAttention(root, side, ctx) {
     }
   }
   function redraw() {
+    showLack();
     for (const plot of [...maps, perFrame]) plot.redraw();
     sweep.redraw();
   }
@@ -156,12 +210,15 @@ export function mountAttention(root, side, ctx) {
     });
     if (result) moveCursor(row < 0 ? NaN : result.x[row], result.firstSeconds, result.lastSeconds);
   }
-  /** @param {number} wanted */
-  function setRow(wanted) {
+  /** @param {number} wantedRow @param {number} wantedColumn */
+  function setCell(wantedRow, wantedColumn) {
     if (!result) return;
-    const next = Math.max(0, Math.min(result.n - 1, wanted));
-    if (next === row) return;
+    const end = result.n - 1;
+    const next = Math.max(0, Math.min(end, wantedRow));
+    column = Math.max(0, Math.min(end, wantedColumn));
+    if (next === row) return showCell();
     row = next;
+    numbers = null;
     moveRow();
     askRow();
   }
@@ -172,16 +229,17 @@ export function mountAttention(root, side, ctx) {
     fit.observe(plot.overlay);
     signal.addEventListener("abort", () => fit.disconnect(), { once: true });
     hit.style.width = hit.style.height = "100%";
-    hit.addEventListener("pointermove", (event) => { if (plot.area && result) setRow(Math.floor((event.offsetY / plot.area.height) * result.n)); }, { signal });
-    hit.addEventListener("click", (event) => {
+    const point = (/** @type {PointerEvent | MouseEvent} */ event) => {
       if (!plot.area || !result) return;
-      setRow(Math.floor((event.offsetY / plot.area.height) * result.n));
-    }, { signal });
+      setCell(Math.floor((event.offsetY / plot.area.height) * result.n), Math.floor((event.offsetX / plot.area.width) * result.n));
+    };
+    hit.addEventListener("pointermove", point, { signal });
+    hit.addEventListener("click", point, { signal });
     hit.addEventListener("keydown", (event) => {
       const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -16, PageDown: 16 }[event.key];
       if (step === undefined) return;
       event.preventDefault();
-      setRow(row < 0 ? (result?.n ?? 1) - 1 : row + step);
+      setCell(row < 0 ? (result?.n ?? 1) - 1 : row + step, column);
     }, { signal });
   }
 
@@ -192,13 +250,14 @@ export function mountAttention(root, side, ctx) {
 
   const update = () => {
     const { room, recording, pipeline } = store.state;
-    if (room !== "attention" || !recording) return;
-    if (pipeline && !pipeline.matches) {
+    if (room !== "attention" || store.state.changing) return;
+    if (!recording) redraw();
+    else if (pipeline && !pipeline.matches) {
       result = null;
       redraw();
     } else ask(settings());
   };
-  store.watch(["attention", "frame", "revision", "times", "blob", "pipeline", "dark", "room"], () => beforeFrame(update), signal);
+  store.watch(["attention", "frame", "revision", "times", "blob", "pipeline", "dark", "room", "changing"], () => beforeFrame(update), signal);
   store.watch(["attention", "frame", "revision", "times", "blob", "pipeline", "room"], () => sweep.stopIfOther(settings()), signal);
   store.watch(["playing"], ({ playing, room }) => {
     if (playing) sweep.stop();

@@ -2,7 +2,7 @@
 // The Model room: the open weight blob, byte by byte and matrix by matrix; new, open, convert, download.
 import { download } from "../ui/download.js";
 import { button, facts, h, table } from "../ui/dom.js";
-import { fileName, integer, significant } from "../ui/format.js";
+import { count, fileName, integer, significant } from "../ui/format.js";
 import { latest } from "../ui/latest.js";
 import { createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
@@ -97,7 +97,7 @@ export function mountModel(root, side, ctx, opening) {
     card.replaceChildren(
       h("p", { class: "blob-title" }, h("span", { class: "big", id: "blob-bytes" }, `${integer(blob.bytes)} bytes`), h("span", null, blob.name || "made in this page")),
       facts([
-        ["Shape", `${inputDim} in, ${qHeads} query and ${kvHeads} key heads of ${headDim}, ${layers} layers, ${classes} classes`],
+        ["Shape", `${count(inputDim, "input")}, ${count(qHeads, "query head")} and ${count(kvHeads, "key/value head")} of ${headDim}, ${count(layers, "layer")}, ${count(classes, "class", "classes")}`],
         ["Numbers", `${integer(blob.parameters)} × ${blob.dtype}`],
         ["CRC-32", h("code", { id: "blob-crc" }, `${blob.crc32Hex} ok`)],
         ["Seed", blob.seedHex ? h("code", null, blob.seedHex) : null],

@@ -2,7 +2,7 @@
 // What the head answers at the cursor, run sparse and run dense.
 import { h } from "../ui/dom.js";
 import { percent } from "../ui/format.js";
-import { latest } from "../ui/latest.js";
+import { latest, ofRecording } from "../ui/latest.js";
 import { lastFrame } from "../rows.js";
 import { beforeFrame } from "../ui/plot.js";
 
@@ -31,7 +31,7 @@ export function mountOutputs(root, { lab, store, signal, fail }) {
       line.outputs[1].value = percent(answer.dense[i], 1);
     });
     note.textContent = `Blue: sparse, orange: dense. Weights: ${blob?.trainedWith ?? "none"}.`;
-  }, fail);
+  }, fail, ofRecording(store));
 
   /** @param {number} count */
   function make(count) {

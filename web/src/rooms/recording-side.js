@@ -5,9 +5,9 @@ import { bytes, duration, hertz, integer } from "../ui/format.js";
 import { mountPipeline } from "./pipeline.js";
 import { mountOutputs } from "./outputs.js";
 
-/** @param {HTMLElement} side @param {import("../main.js").Ctx} ctx */
-export function mountRecordingSide(side, ctx) {
-  const { lab, store, player, signal, fail, journal } = ctx;
+/** @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{adopt: import("../opening.js").Opening["adopt"]}} opening */
+export function mountRecordingSide(side, ctx, opening) {
+  const { lab, store, signal, fail, journal } = ctx;
   const doctor = group("File doctor");
   const layout = group("Streams and order");
   const features = group("Features");
@@ -16,24 +16,30 @@ export function mountRecordingSide(side, ctx) {
   mountPipeline(features.inside, ctx);
   mountOutputs(outputs.inside, ctx);
 
-  const stream = h("select", { class: "wide", "aria-label": "Stream", on: { change: () => void change(() => lab.selectStream(Number(stream.value)), `stream ${stream.selectedIndex + 1}`) } });
-  const order = h("select", { class: "wide", "aria-label": "Subcarrier order", on: { change: () => void change(() => lab.setSubcarrierOrder(/** @type {"auto" | "fft" | "centred"} */ (order.value)), `order ${order.value}`) } },
+  const stream = h("select", { class: "wide", "aria-label": "Stream", on: { change: () => void selectStream() } });
+  const order = h("select", { class: "wide", "aria-label": "Subcarrier order", on: { change: () => void setOrder(() => lab.setSubcarrierOrder(/** @type {"auto" | "fft" | "centred"} */ (order.value))) } },
     h("option", { value: "auto" }, "order: automatic"), h("option", { value: "fft" }, "order: FFT (0, 1 … −1)"), h("option", { value: "centred" }, "order: centred (−k … k)"));
   const orderNote = h("p", { class: "quiet-text" });
   layout.inside.append(stream, order, orderNote);
 
-  /** @param {() => Promise<import("../lab.js").RecordingInfo>} act @param {string} what */
-  async function change(act, what) {
+  async function selectStream() {
     try {
-      const before = store.state.recording?.selected;
-      const recording = await act();
-      const pipeline = await lab.pipeline();
-      store.update({ recording, pipeline, pair: Math.min(store.state.pair, recording.pairs - 1), revision: store.state.revision + 1 });
-      if (recording.selected !== before) player.load(await lab.times());
-      journal.add("info", `recording: ${what}`);
+      await opening.adopt(() => lab.selectStream(Number(stream.value)));
+      journal.add("info", `recording: stream ${stream.selectedIndex + 1}`);
     } catch (error) { fail(error); }
   }
 
+  /** @param {() => Promise<import("../lab.js").RecordingInfo>} act */
+  async function setOrder(act) {
+    try {
+      const recording = await act();
+      store.update({ recording, pipeline: await lab.pipeline(), pair: Math.min(store.state.pair, recording.pairs - 1), revision: store.state.revision + 1 });
+      journal.add("info", `recording: order ${order.value}`);
+    } catch (error) { fail(error); }
+  }
+
+  // Whatever is opened anew starts with what the lab decides by itself.
+  store.watch(["times"], () => { order.value = "auto"; }, signal);
   store.watch(["recording", "revision"], async ({ recording }) => {
     if (!recording) {
       doctor.inside.replaceChildren(h("p", { class: "quiet-text" }, "No recording is open."));
@@ -41,7 +47,8 @@ export function mountRecordingSide(side, ctx) {
     }
     stream.replaceChildren(...recording.streams.map((s, i) => h("option", { value: i }, `${s.name} · ${integer(s.frames)} frames · ${hertz(s.rateHz)}`)));
     stream.value = String(recording.selected);
-    orderNote.textContent = `Order: ${recording.order}, ${recording.orderDecidedBy}.`;
+    order.hidden = recording.order === "features";
+    orderNote.textContent = recording.order === "features" ? "These are features that the node computed, not subcarriers." : `Order: ${recording.order}, ${recording.orderDecidedBy}.`;
     try {
       doctor.inside.replaceChildren(...doctorParts(await lab.doctor()));
     } catch (error) { fail(error); }
@@ -62,9 +69,9 @@ function doctorParts(report) {
       ["Frames read", integer(report.frames)],
       ["Skipped", skipped.length === 0 ? "none" : integer(skipped.reduce((sum, [, n]) => sum + n, 0))],
       ["Span", report.span_s === null ? "no clock" : duration(report.span_s)],
-      ["Rate", hertz(report.rate_hz)],
-      ["By the median period", report.median_rate_hz === null ? null : hertz(report.median_rate_hz)],
-      ["Jitter", report.jitter_s === null ? null : duration(report.jitter_s)],
+      ["Rate, on average", hertz(report.rate_hz)],
+      ["Rate, typical (median)", report.median_rate_hz === null ? null : hertz(report.median_rate_hz)],
+      ["Jitter between frames", report.jitter_s === null ? null : duration(report.jitter_s)],
       ["Gaps", report.gap_count === 0 ? "none" : `${integer(report.gap_count)}, longest ${duration(longest)}`],
       ["Lost on the way", report.lost_frames === null ? null : integer(report.lost_frames)],
       ["Clock wraps repaired", report.clock_wraps ? integer(report.clock_wraps) : null],
@@ -74,6 +81,6 @@ function doctorParts(report) {
     ...(skipped.length > 0 ? [table("Skipped, by reason", ["skipped because", "first at", "count"], skipped.map(([reason, count]) => [reason, report.skipped_at[reason]?.slice(0, 3).join(", ") ?? "", count]))] : []),
     ...(packets.length > 0 ? [table("Packets", ["packet", "count"], packets)] : []),
     ...(labels.length > 0 ? [table("Labels", ["label", "frames"], labels)] : []),
-    h("ul", { class: "lines quiet-text" }, ...report.sentences.map((line) => h("li", null, line))),
+    h("details", { class: "more" }, h("summary", null, "In sentences"), h("ul", { class: "lines quiet-text" }, ...report.sentences.map((line) => h("li", null, line)))),
   ];
 }

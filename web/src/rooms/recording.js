@@ -2,11 +2,12 @@
 // The Recording room: waterfall, one subcarrier over time, spectrum, RSSI and rate.
 import { h, segmented, button } from "../ui/dom.js";
 import { clock, signed, significant } from "../ui/format.js";
-import { latest } from "../ui/latest.js";
+import { latest, ofRecording } from "../ui/latest.js";
 import { addCursor, beforeFrame, createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
 import { mountRecordingSide } from "./recording-side.js";
 import { mountSubcarrierMap } from "./subcarriers.js";
+import { rowExtents } from "./extents.js";
 
 /** @typedef {"amplitude" | "phase" | "variance"} Kind */
 /** @typedef {{x: Float64Array, min: Float32Array, max: Float32Array}} Thinned */
@@ -23,8 +24,8 @@ const INTRO = {
   licence: "MIT",
 };
 
-/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx */
-export function mountRecording(root, side, ctx) {
+/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {import("../opening.js").Opening} opening */
+export function mountRecording(root, side, ctx, opening) {
   const { lab, wasm, store, player, signal, fail } = ctx;
   let kind = /** @type {Kind} */ ("amplitude");
   let gain = true;
@@ -42,8 +43,13 @@ export function mountRecording(root, side, ctx) {
   const kOf = (/** @type {import("../lab.js").Subcarrier} */ s) => s.k ?? s.pair;
   const pairName = () => {
     const s = subcarriers[store.state.pair];
-    return s ? (s.k === null ? `Position ${s.pair}` : `Subcarrier ${signed(s.k)}`) : "Subcarrier";
+    return s ? (s.k === null ? `${features() ? "Feature" : "Position"} ${s.pair}` : `Subcarrier ${signed(s.k)}`) : "Subcarrier";
   };
+  /** Whether the stream holds numbers that the node computed instead of channel state. */
+  const features = () => store.state.recording?.order === "features";
+  /** Features have no gain to take out: their mean says nothing. */
+  const withoutGain = () => gain && !features();
+  const place = () => (features() ? "feature" : subcarriers.some((s) => s.k !== null) ? "subcarrier" : "position");
   const noRecording = () => (store.state.recording ? null : "No recording. Open one, or the built-in one from Ctrl+K.");
 
   const kinds = segmented("Waterfall shows", [["amplitude", "Amplitude"], ["phase", "Phase"], ["variance", "Variance"]], kind, (chosen) => { kind = chosen; refresh(); });
@@ -61,12 +67,12 @@ export function mountRecording(root, side, ctx) {
       const ks = useful().map(kOf);
       const low = ks[0] ?? 0;
       const high = ks.at(-1) ?? 1;
-      return { xLabel: "time (s)", yLabel: subcarriers.some((s) => s.k !== null) ? "subcarrier" : "position", xMin: view.startS, xMax: view.endS, yMin: low - 0.5, yMax: high + 0.5 };
+      return { xLabel: "time (s)", yLabel: place(), xMin: view.startS, xMax: view.endS, yMin: low - 0.5, yMax: high + 0.5 };
     },
-    bar: () => tile && { map: tile.waterfall.map, min: tile.waterfall.min, max: tile.waterfall.max, label: unit(kind, gain) },
+    bar: () => tile && { map: tile.waterfall.map, min: tile.waterfall.min, max: tile.waterfall.max, label: unit(kind, withoutGain(), features()) },
     paint: (context, image, raster) => paintRows(context, image, raster, useful().map(kOf), tile, view),
-    describe: () => `Waterfall of ${kind} from ${clock(view.startS)} to ${clock(view.endS)} over ${useful().length} subcarriers, ${significant(tile?.waterfall.min ?? 0)} to ${significant(tile?.waterfall.max ?? 0)} (${unit(kind, gain)})`,
-    table: () => ({ columns: ["subcarrier", `amplitude at ${store.state.seconds.toFixed(3)} s`, "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
+    describe: () => `Waterfall of ${kind} from ${clock(view.startS)} to ${clock(view.endS)} over ${useful().length} subcarriers, ${significant(tile?.waterfall.min ?? 0)} to ${significant(tile?.waterfall.max ?? 0)} (${unit(kind, withoutGain(), features())})`,
+    table: () => ({ columns: [place(), `${unit("amplitude", withoutGain(), features())} at ${store.state.seconds.toFixed(3)} s`, "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
     drawn() {
       moveCursors();
       // From here on a visitor sees data; `cargo xtask bench page` reads the mark.
@@ -74,21 +80,21 @@ export function mountRecording(root, side, ctx) {
     },
   }, ctx);
 
-  /** @param {string} title @param {string} yLabel @param {"pair" | "rssi" | "rate"} which @param {() => string | null} [empty] */
+  /** @param {string} title @param {() => string} yLabel @param {"pair" | "rssi" | "rate"} which @param {() => string | null} [empty] */
   const overTime = (title, yLabel, which, empty) => createPlot({
     title,
     empty: () => noRecording() ?? empty?.() ?? (tile ? null : "Computing…"),
     draw: (canvas, ratio, dark) => {
       const { x, min, max } = tile?.[which] ?? { x: new Float64Array(), min: new Float32Array(), max: new Float32Array() };
-      return wasm.drawLines(canvas, ratio, dark, { xLabel: "time (s)", yLabel, xMin: view.startS, xMax: view.endS, series: [{ name: title, color: "accent", x, y: min, yMax: max }] });
+      return wasm.drawLines(canvas, ratio, dark, { xLabel: "time (s)", yLabel: yLabel(), xMin: view.startS, xMax: view.endS, series: [{ name: title, color: "accent", x, y: min, yMax: max }] });
     },
-    describe: () => `${title}, ${yLabel}, from ${clock(view.startS)} to ${clock(view.endS)}: ${range(tile?.[which])}`,
+    describe: () => `${which === "pair" ? pairName() : title}, ${yLabel()}, from ${clock(view.startS)} to ${clock(view.endS)}: ${range(tile?.[which])}`,
     table: () => ({ columns: ["time_s", "min", "max"], rows: [...(tile?.[which].x ?? [])].map((x, i) => [x, tile?.[which].min[i] ?? NaN, tile?.[which].max[i] ?? NaN]) }),
     drawn: () => moveCursors(),
   }, ctx);
-  const pairPlot = overTime("Subcarrier", "amplitude", "pair");
-  const rssiPlot = overTime("RSSI", "dBm", "rssi", () => (store.state.recording?.hasRssi ? null : "This recording states no RSSI."));
-  const ratePlot = overTime("Rate", "frames/s", "rate", () => (store.state.recording?.rateHz ? null : "This recording has no clock."));
+  const pairPlot = overTime("Subcarrier", () => unit(kind === "phase" ? "phase" : "amplitude", withoutGain(), features(), true), "pair");
+  const rssiPlot = overTime("RSSI", () => "dBm", "rssi", () => (store.state.recording?.hasRssi ? null : "This recording states no RSSI."));
+  const ratePlot = overTime("Rate", () => "frames/s", "rate", () => (store.state.recording?.rateHz ? null : "This recording has no clock."));
   const spectrumPlot = createPlot({
     title: "Spectrum",
     empty: () => noRecording() ?? (spectrum ? null : "Computing…"),
@@ -97,13 +103,13 @@ export function mountRecording(root, side, ctx) {
       const s = subcarriers[store.state.pair];
       const at = s ? k.indexOf(kOf(s)) : -1;
       return wasm.drawLines(canvas, ratio, dark, {
-        xLabel: subcarriers.some((each) => each.k !== null) ? "subcarrier" : "position", yLabel: gain ? "amp. / mean" : "amplitude", xMin: Math.min(0, ...k) - 1, xMax: Math.max(1, ...k) + 1, yMin: 0,
+        xLabel: place(), yLabel: unit("amplitude", withoutGain(), features(), true), xMin: Math.min(0, ...k) - 1, xMax: Math.max(1, ...k) + 1, yMin: 0,
         series: fields(k, amplitude, [...new Set(subcarriers.map((each) => each.field))].filter((field) => field !== "none")),
         markers: at >= 0 ? [{ x: k[at], y: amplitude[at], color: "accent" }] : [],
       });
     },
-    describe: () => `Amplitude of ${spectrum?.k.length ?? 0} subcarriers at ${clock(store.state.seconds)}`,
-    table: () => ({ columns: ["subcarrier", "amplitude", "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
+    describe: () => `${unit("amplitude", withoutGain(), features())} of ${spectrum?.k.length ?? 0} ${place()}s at ${clock(store.state.seconds)}`,
+    table: () => ({ columns: [place(), unit("amplitude", withoutGain(), features()), "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
   }, ctx);
 
   /** The frame without places that carry no measurement; a gap where they lie. */
@@ -118,7 +124,7 @@ export function mountRecording(root, side, ctx) {
   root.append(h("div", { class: "recording-room" }, intro, map, waterfall.root,
     h("div", { class: "strip-row" }, pairPlot.root, spectrumPlot.root, rssiPlot.root, ratePlot.root)));
   const drawMap = mountSubcarrierMap(map, ctx, () => subcarriers);
-  mountRecordingSide(side, ctx);
+  mountRecordingSide(side, ctx, opening);
 
   const cursors = [waterfall, pairPlot, rssiPlot, ratePlot].map(addCursor);
   function moveCursors() {
@@ -138,13 +144,13 @@ export function mountRecording(root, side, ctx) {
     tile = answer;
     pairPlot.heading.textContent = pairName();
     for (const plot of [waterfall, pairPlot, rssiPlot, ratePlot]) plot.redraw();
-  }, fail);
-  const askSpectrum = latest(({ frame }) => lab.spectrum(frame, gain), (answer) => { spectrum = answer; spectrumPlot.redraw(); }, fail);
+  }, fail, ofRecording(store));
+  const askSpectrum = latest(({ frame }) => lab.spectrum(frame, withoutGain()), (answer) => { spectrum = answer; spectrumPlot.redraw(); }, fail, ofRecording(store));
 
   /** Asks for what the view needs and is not there. */
   function request() {
     const { recording, pair, dark, revision } = store.state;
-    if (!recording || !waterfall.visible()) return;
+    if (!recording || store.state.changing || !waterfall.visible()) return;
     const length = view.endS - view.startS;
     const key = [kind, gain, dark, pair, revision, length.toFixed(3), waterfall.canvas.clientWidth].join();
     // Still inside what is there (or on its way), with a view's length left to go?
@@ -159,7 +165,7 @@ export function mountRecording(root, side, ctx) {
     // Columns no narrower than half a frame: more would only repeat what is held over.
     const columnS = Math.max(length / waterfall.canvas.clientWidth, 0.5 / (recording.rateHz ?? Infinity));
     const columns = Math.max(16, Math.min(2000, Math.round((endS - startS) / columnS)));
-    askTile({ startS, endS, key, columns, kind, gain, dark, pairIndex: pair });
+    askTile({ startS, endS, key, columns, kind, gain: withoutGain(), dark, pairIndex: pair });
   }
 
   /** Moves the view with the cursor. */
@@ -188,13 +194,19 @@ export function mountRecording(root, side, ctx) {
   };
   store.watch(["seconds", "frame", "room", "viewS"], onFrame, signal);
   store.watch(["dark", "pair"], () => { if (store.state.recording) refresh(); drawMap(); }, signal);
-  store.watch(["times", "revision"], async ({ recording }) => {
+  store.watch(["revision"], async ({ recording }) => {
     if (!recording) return;
     try {
       subcarriers = await lab.subcarriers();
     } catch (error) { fail(error); }
+    if (store.state.recording !== recording) return;
     tile = null;
+    spectrum = null;
     drawMap();
+    waterfall.heading.textContent = features() ? "Features over time" : "Waterfall";
+    spectrumPlot.heading.textContent = features() ? "At the cursor" : "Spectrum";
+    kinds.root.hidden = gainButton.hidden = features();
+    if (features() && kind !== "amplitude") { kind = "amplitude"; kinds.set(kind); }
     kinds.root.children[1]?.toggleAttribute("disabled", !recording.hasPhase);
     if (!recording.hasPhase && kind === "phase") { kind = "amplitude"; kinds.set(kind); }
     fillIntro(recording);
@@ -223,7 +235,7 @@ export function mountRecording(root, side, ctx) {
     } else {
       const rate = recording.rateHz ? `, ${recording.rateHz.toFixed(1)} frames a second` : "";
       intro.replaceChildren(h("p", null, `${recording.frames.toLocaleString("en")} frames over ${clock(recording.spanS)}${rate}.`),
-        h("p", { class: "quiet-text" }, `Opened from this computer. Time: ${recording.clock}.`));
+        h("p", { class: "quiet-text" }, `Opened from this computer. ${recording.clock.charAt(0).toUpperCase()}${recording.clock.slice(1)}.`));
     }
   }
 }
@@ -238,10 +250,10 @@ function fields(k, amplitude, names) {
   }));
 }
 
-/** @param {Kind} kind @param {boolean} gain */
-function unit(kind, gain) {
+/** @param {Kind} kind @param {boolean} gain @param {boolean} features @param {boolean} [short] */
+function unit(kind, gain, features, short = false) {
   if (kind === "phase") return "phase (rad)";
-  const of = gain ? "amplitude / frame mean" : "amplitude";
+  const of = features ? "value" : gain ? (short ? "amp. / mean" : "amplitude / frame mean") : "amplitude";
   return kind === "variance" ? `variance of ${of}, 0.5 s` : of;
 }
 
@@ -255,7 +267,8 @@ function range(series) {
 
 /**
  * Puts the rows of the image where their subcarriers belong, so that missing ones stay empty.
- * Row 0 of the image is the highest subcarrier.
+ * Row 0 of the image is the highest subcarrier. A receiver that reports every other subcarrier
+ * has rows that reach half-way to the next.
  * @param {CanvasRenderingContext2D} context @param {CanvasImageSource} image @param {import("../lab.js").Raster} raster
  * @param {number[]} ks ascending @param {Tile | null} tile @param {{startS: number, endS: number}} view
  */
@@ -265,16 +278,13 @@ function paintRows(context, image, raster, ks, tile, view) {
   const perSecond = raster.width / (tile.endS - tile.startS);
   const from = (view.startS - tile.startS) * perSecond;
   const columns = (view.endS - view.startS) * perSecond;
-  const cellsHigh = ks.length === raster.height ? ks[ks.length - 1] - ks[0] + 1 : raster.height;
-  const tall = height / cellsHigh;
-  /** @param {number} row @param {number} rows @param {number} cell */
-  const put = (row, rows, cell) => context.drawImage(image, from, row, columns, rows, 0, cell * tall, width, rows * tall);
-  if (ks.length !== raster.height) return put(0, raster.height, 0);
-  const down = [...ks].reverse();
-  let first = 0;
-  for (let i = 1; i <= down.length; i++) {
-    if (i < down.length && down[i] === down[i - 1] - 1) continue;
-    put(first, i - first, down[0] - down[first]);
-    first = i;
-  }
+  if (ks.length !== raster.height) return context.drawImage(image, from, 0, columns, raster.height, 0, 0, width, height);
+  const top = ks[ks.length - 1] + 0.5;
+  const scale = height / (top - ks[0] + 0.5);
+  rowExtents(ks).reverse().forEach(({ low, high }, row) => {
+    // Whole pixels, so that neighbours neither overlap nor leave a line between them.
+    const y = Math.round((top - Math.min(high, top)) * scale);
+    const end = Math.round((top - Math.max(low, ks[0] - 0.5)) * scale);
+    context.drawImage(image, from, row, columns, 1, 0, y, width, Math.max(1, end - y));
+  });
 }

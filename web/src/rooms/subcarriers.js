@@ -20,7 +20,8 @@ export function mountSubcarrierMap(root, { lab, store, signal, fail, journal }, 
   const automatic = button("Mask: automatic", () => void mask(null), { class: "button small quiet", hidden: true });
   const legend = ["data", "pilot", "null", "garbage"].map((role) => h("span", { class: "legend" }, h("i", { data: { role } }), ROLE[role]));
   root.className = "sub-map";
-  root.append(h("header", null, h("h3", null, "Subcarriers"), text, h("span", { class: "spring" }), automatic, rule, ...legend), h("div", { class: "sub-strip" }, canvas, slider));
+  const title = h("h3", null, "Subcarriers");
+  root.append(h("header", null, title, text, h("span", { class: "spring" }), automatic, rule, ...legend), h("div", { class: "sub-strip" }, canvas, slider));
 
   /** @param {Uint16Array | null} pairs */
   async function mask(pairs) {
@@ -45,9 +46,14 @@ export function mountSubcarrierMap(root, { lab, store, signal, fail, journal }, 
     const context = canvas.getContext("2d");
     if (!recording || !s || !context || canvas.clientWidth === 0) return;
     const used = subcarriers.filter((each) => each.useful).length;
-    text.textContent = `${used} of ${subcarriers.length} used · chosen: ${s.k === null ? `position ${s.pair}` : `${signed(s.k)}, position ${s.pair}, ${s.field.toUpperCase()}`}, ${ROLE[s.role] ?? s.role}, ${s.useful ? "used" : "left out"}`;
+    const features = recording.order === "features";
+    title.textContent = features ? "Features" : "Subcarriers";
+    const field = s.field === "none" ? "" : `, ${s.field.toUpperCase()}`;
+    const name = s.k === null ? `${features ? "feature" : "position"} ${s.pair}` : `${signed(s.k)}, position ${s.pair}${field}`;
+    text.textContent = `${used} of ${subcarriers.length} used · chosen: ${name}, ${features ? "" : `${ROLE[s.role] ?? s.role}, `}${s.useful ? "used" : "left out"}`;
+    legend.forEach((each) => { each.hidden = features; });
     text.title = text.textContent;
-    rule.textContent = `order: ${recording.order}, ${recording.orderDecidedBy}`;
+    rule.textContent = features ? "computed on the node" : `order: ${recording.order}, ${recording.orderDecidedBy}`;
     rule.title = rule.textContent;
     slider.setAttribute("aria-valuemax", String(subcarriers.length - 1));
     slider.setAttribute("aria-valuenow", String(pair));
@@ -106,6 +112,8 @@ export function mountSubcarrierMap(root, { lab, store, signal, fail, journal }, 
     else return;
     event.preventDefault();
   }, { signal });
+  // Whatever is opened anew starts with the automatic mask.
+  store.watch(["times"], () => { automatic.hidden = true; }, signal);
   const sizes = new ResizeObserver(draw);
   sizes.observe(canvas);
   signal.addEventListener("abort", () => sizes.disconnect(), { once: true });

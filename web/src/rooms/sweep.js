@@ -1,7 +1,7 @@
 // @ts-check
 // Error against edges for many windows and blocks, computed in the worker in short slices while
 // nothing else is asked; the current setting is marked.
-import { button } from "../ui/dom.js";
+import { button, h } from "../ui/dom.js";
 import { integer, significant } from "../ui/format.js";
 import { createPlot } from "../ui/plot.js";
 
@@ -20,6 +20,7 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
   let total = 0;
   let key = "";
   let run = 0;
+  let scale = { xMax: 1, yMin: 0.1, yMax: 1 };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let error = /** @type {"meanAbs" | "maxAbs"} */ ("meanAbs");
@@ -32,21 +33,68 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
 
   const plot = createPlot({
     title: "Error against edges",
+    hint: "Each dot is one window × block. Point at one to read it, click it to take it; the table lists all.",
     controls: [swap],
-    empty: () => missing() ?? (points.length === 0 ? (store.state.playing ? "Computed when the replay pauses." : "Computing…") : null),
+    empty: () => missing() ?? (points.length === 0 ? (store.state.playing ? "Computed when the replay pauses." : "Computing…") : equal() ? "Every window and block gives exactly what dense gives: the rows are too few to leave any out." : null),
     draw(canvas, ratio, dark) {
       const at = current();
       const shown = points.filter((p) => p[error] > 0);
-      const xMax = Math.max(at?.edgesSparse ?? 1, ...shown.map((p) => p.edges)) * 1.06;
+      const errors = [...shown.map((p) => p[error]), ...(at && at[error] > 0 ? [at[error]] : [])];
+      const [low, high] = errors.length > 0 ? [Math.min(...errors), Math.max(...errors)] : [0.1, 1];
+      scale = { xMax: Math.max(at?.edgesSparse ?? 1, ...shown.map((p) => p.edges)) * 1.06, yMin: low / 1.25, yMax: high * 1.25 };
       return wasm.drawLines(canvas, ratio, dark, {
-        xLabel: "edges", yLabel: error === "meanAbs" ? "mean |error|" : "max |error|", xMin: 0, xMax, yLog: true,
+        xLabel: "edges", yLabel: error === "meanAbs" ? "mean |error|" : "max |error|", xMin: 0, ...scale, yLog: true,
         series: [{ name: "window × block", color: "sparse", dots: true, x: Float64Array.from(shown, (p) => p.edges), y: Float32Array.from(shown, (p) => p[error]) }],
         markers: at && at[error] > 0 ? [{ x: at.edgesSparse, y: at[error], color: "accent", label: "now" }] : [],
       });
     },
+    drawn: () => point(null),
     describe: () => `Error against edges for ${points.length} of ${total} settings of window and block; now ${integer(current()?.edgesSparse ?? 0)} edges, ${significant(current()?.[error] ?? 0)}`,
     table: () => ({ columns: ["window", "block", "edges", "max_abs", "mean_abs", "ms"], rows: points.map((p) => [p.window, p.block, p.edges, p.maxAbs, p.meanAbs, p.ms]) }),
   }, ctx);
+
+  const equal = () => points.length > 0 && points.length === total && points.every((p) => p[error] === 0);
+
+  // The point nearest to the pointer says its window and block; a click takes them.
+  const ring = h("div", { class: "ring", hidden: true });
+  plot.overlay.append(ring);
+  /** @type {import("../lab.js").SweepPoint | null} */
+  let pointed = null;
+  /** @param {import("../lab.js").SweepPoint} p @param {import("../lab.js").PlotArea} area */
+  const placeOf = (p, area) => ({
+    x: (p.edges / scale.xMax) * area.width,
+    y: (Math.log(scale.yMax / p[error]) / Math.log(scale.yMax / scale.yMin)) * area.height,
+  });
+  /** @param {import("../lab.js").SweepPoint | null} p */
+  function point(p) {
+    pointed = p;
+    ring.hidden = !p || !plot.area;
+    plot.canvas.style.cursor = p ? "pointer" : "";
+    if (p && plot.area) {
+      const { x, y } = placeOf(p, plot.area);
+      ring.style.transform = `translate(${x - 5}px, ${y - 5}px)`;
+    }
+    plot.note.textContent = p ? `${p.window} × ${p.block}: ${significant(p[error])}` : points.length < total ? `${points.length} of ${total}` : "";
+    plot.note.title = p ? `Window ${p.window}, block ${p.block}: ${integer(p.edges)} edges, mean error ${significant(p.meanAbs)}, max ${significant(p.maxAbs)}` : "";
+  }
+  /** @param {PointerEvent | MouseEvent} event */
+  function nearest(event) {
+    const { area } = plot;
+    if (!area) return null;
+    const far = (/** @type {import("../lab.js").SweepPoint} */ p) => {
+      const { x, y } = placeOf(p, area);
+      return Math.hypot(area.left + x - event.offsetX, area.top + y - event.offsetY);
+    };
+    const shown = points.filter((p) => p[error] > 0);
+    const best = shown.reduce((a, b) => (a && far(a) <= far(b) ? a : b), /** @type {import("../lab.js").SweepPoint | null} */ (null));
+    return best && far(best) <= 24 ? best : null;
+  }
+  plot.canvas.addEventListener("pointermove", (event) => point(nearest(event)), { signal });
+  plot.canvas.addEventListener("pointerleave", () => point(null), { signal });
+  plot.canvas.addEventListener("click", (event) => {
+    const p = nearest(event);
+    if (p) store.update({ attention: { ...store.state.attention, window: p.window, block: p.block } });
+  }, { signal });
 
   /** Window and block are what the sweep varies: they do not make it another sweep. @param {Args} args */
   const keyOf = ({ window: _w, block: _b, head: _h, dark: _d, ...others }) => JSON.stringify([others, store.state.revision, store.state.blob?.crc32Hex, store.state.pipeline]);
@@ -79,10 +127,12 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
         if (mine !== run) return;
         if (more.length === 0) break;
         points.push(...more);
-        plot.note.textContent = points.length < total ? `${points.length} of ${total}` : "";
+        point(pointed);
         plot.redraw();
       }
     } catch (thrown) {
+      // A sweep that was given up has nothing to say, whatever became of its last step.
+      if (mine !== run || store.state.changing) return;
       key = "";
       fail(thrown, "sweep");
     } finally {

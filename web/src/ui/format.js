@@ -6,6 +6,11 @@ export function integer(value) {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** @param {number} n @param {string} one @param {string} [many] @returns {string} 1 layer, 2 layers */
+export function count(n, one, many = `${one}s`) {
+  return `${integer(n)} ${n === 1 ? one : many}`;
+}
+
 /** @param {number} value @returns {string} a whole number with a real minus: −9 */
 export function signed(value) {
   return String(value).replace("-", "−");

@@ -1,24 +1,32 @@
 // @ts-check
 // At most one request under way; of those that come meanwhile only the newest is kept.
 
+/** @param {import("../store.js").Store} store
+ *  @returns {() => unknown} which state of the recording an answer belongs to; none equals another while it changes */
+export const ofRecording = (store) => () => (store.state.changing ? Symbol("changing") : store.state.revision);
+
 /**
  * @template A, R
  * @param {(args: A) => Promise<R>} ask
  * @param {(result: R, args: A) => void} show
  * @param {(error: unknown) => void} fail
+ * @param {() => unknown} [of]  what a request is about: when it is another by the time of the answer, the answer and
+ *   its failure are dropped, and whoever changed it asks anew
  * @returns {(args: A) => void}
  */
-export function latest(ask, show, fail) {
+export function latest(ask, show, fail, of = () => null) {
   let busy = false;
   /** @type {{args: A} | null} */
   let next = null;
   /** @param {A} args */
   async function run(args) {
     busy = true;
+    const about = of();
     try {
-      show(await ask(args), args);
+      const result = await ask(args);
+      if (of() === about) show(result, args);
     } catch (error) {
-      fail(error);
+      if (of() === about) fail(error);
     }
     busy = false;
     if (next) {

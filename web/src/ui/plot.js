@@ -17,6 +17,7 @@ import { showTable } from "./table.js";
  * @property {() => string | null} [empty]  why there is nothing to draw, or null
  * @property {(Node | string)[]} [controls]
  * @property {(plot: Plot) => void} [drawn]  after each drawing, with the area known
+ * @property {string} [hint]  what can be done with it, shown over the title
  * @property {() => string} [source]  where the numbers come from, when not from the recording
  */
 /** @typedef {ReturnType<typeof createPlot>} Plot */
@@ -44,7 +45,7 @@ export function createPlot(options, { store, signal, fail }) {
   const overlay = h("div", { class: "plot-overlay" });
   const empty = h("div", { class: "plot-empty", hidden: true });
   const body = h("div", { class: "plot-body" }, canvas, overlay, empty);
-  const heading = h("h3", { title: options.title }, options.title);
+  const heading = h("h3", { title: options.hint ?? options.title }, options.title);
   const note = h("span", { class: "note" });
   const source = options.source ? h("span", { class: "badge" }) : badge(store, signal);
   const root = h("figure", { class: "plot" },

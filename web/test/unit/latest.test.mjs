@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { latest } from "../../src/ui/latest.js";
+import { latest, ofRecording } from "../../src/ui/latest.js";
 
 test("one request at a time, and of those that wait only the newest", async () => {
   /** @type {number[]} */
@@ -32,4 +32,32 @@ test("a failure is told and does not stop the next request", async () => {
   ask(2);
   await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepEqual([failures.length, shown], [1, [2]]);
+});
+
+test("an answer or failure about what is no longer open is dropped", async () => {
+  /** @type {unknown[]} */
+  const told = [];
+  let open = "first";
+  const ask = latest(async (/** @type {string} */ what) => {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    if (what === "fails") throw new Error(what);
+    return what;
+  }, (what) => told.push(what), (error) => told.push(error), () => open);
+  for (const what of ["answers", "fails"]) {
+    ask(what);
+    open = `${what} for another`;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.deepEqual(told, []);
+  ask("of this");
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(told, ["of this"]);
+});
+
+test("what is asked while the recording changes belongs to none", () => {
+  const state = { changing: false, revision: 3 };
+  const of = ofRecording(/** @type {any} */ ({ state }));
+  assert.equal(of(), of());
+  state.changing = true;
+  assert.notEqual(of(), of());
 });

@@ -51,7 +51,8 @@ pub fn draw_colour_bar<B: DrawingBackend>(
         let at =
             left + ((tick.at - axis.min) / (axis.max - axis.min) * columns as f64).round() as i32;
         pen.line((at, bottom), (at, bottom + pen.px(3.0)), HAIRLINE, 1.0)?;
-        let half = pen.text_width(&tick.label, Font::Number) / 2;
+        // The number of an end stays inside, off the frame around the bar.
+        let half = pen.text_width(&tick.label, Font::Number) / 2 + pen.px(3.0);
         let at = at.clamp(half.min(width - half), (width - half).max(half));
         pen.text(
             &tick.label,

@@ -96,6 +96,17 @@ pub struct RowEdge {
     pub weight_dense: f32,
 }
 
+/// One row of the maps in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowView {
+    /// Its edges, in the order in which the kernel visits them.
+    pub edges: Vec<RowEdge>,
+    /// Effective sparse weight of each token, over all edges that reach it.
+    pub sparse: Vec<f32>,
+    /// Dense weight of each token.
+    pub dense: Vec<f32>,
+}
+
 /// Probabilities of the classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
@@ -160,12 +171,12 @@ impl Session {
         })
     }
 
-    /// Lists the edges of one row, in the order in which the kernel visits them.
+    /// Returns the edges and the weights of one row of the maps.
     ///
     /// # Errors
     ///
     /// As [`Session::attention`]; [`LabError::Attention`] for a row out of range.
-    pub fn row_edges(&mut self, ask: &AttentionAsk, row: usize) -> Result<Vec<RowEdge>> {
+    pub fn attention_row(&mut self, ask: &AttentionAsk, row: usize) -> Result<RowView> {
         let scene = self.scene(ask)?;
         let input = scene.qkv.view();
         let sparse = map::sparse_row(&input, &ask.pattern, scene.weighting, row, scene.heads)?;
@@ -183,7 +194,8 @@ impl Session {
                 weight_dense: dense[tokens].iter().sum(),
             }
         };
-        Ok(edges.into_iter().map(view).collect())
+        let edges = edges.into_iter().map(view).collect();
+        Ok(RowView { edges, sparse, dense })
     }
 
     /// Starts a sweep over window and block size and returns how many points it has.

@@ -23,7 +23,7 @@ use crate::recording::{
     SubcarrierMap,
 };
 
-pub use attention::{AttentionAsk, AttentionView, Classification, MAGNITUDES, RowEdge};
+pub use attention::{AttentionAsk, AttentionView, Classification, MAGNITUDES, RowEdge, RowView};
 pub use error::LabError;
 pub use features::{FeatureWindow, PipelineAsk, PipelineView, Removal};
 pub use model::{Conversion, ModelAsk};
