@@ -170,8 +170,6 @@ fn sight(bytes: &[u8], order: ByteOrder) -> Sight {
 pub(super) struct AtherosLog {
     /// The file's byte order, once a record has shown it.
     order: Option<ByteOrder>,
-    /// Inside a stretch that is no record, already reported.
-    lost: bool,
     values: Vec<i16>,
 }
 
@@ -189,7 +187,7 @@ pub(super) fn recognises(head: &[u8]) -> bool {
 }
 
 impl RecordFormat for AtherosLog {
-    fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step {
+    fn record(&mut self, position: u64, bytes: &[u8], _lost: bool, sink: &mut Sink) -> Step {
         let orders = [ByteOrder::Little, ByteOrder::Big].into_iter();
         let mut orders = orders.filter(|order| self.order.is_none_or(|known| known == *order));
         let found = orders.find_map(|order| match sight(bytes, order) {
@@ -199,17 +197,11 @@ impl RecordFormat for AtherosLog {
         let (order, length, has_csi) = match found {
             Some((_, Sight::Short)) => return Step::More,
             Some((order, Sight::Record { bytes, has_csi })) => (order, bytes, has_csi),
-            _ => {
-                if !core::mem::replace(&mut self.lost, true) {
-                    sink.skip(SkipReason::Garbage, Position::Byte(position));
-                }
-                return Step::Take(1);
-            }
+            _ => return Step::Damage,
         };
         let Some(record) = bytes.get(2..length) else {
             return Step::More;
         };
-        self.lost = false;
         self.order = Some(order);
         match CsiRecord::parse(record, order).filter(|_| has_csi) {
             Some(record) => self.frames(&record, Position::Byte(position), sink),

@@ -13,25 +13,42 @@ pub(super) enum Step {
     Take(usize),
     /// The record goes on beyond the bytes at hand.
     More,
+    /// No record starts here.
+    Damage,
 }
 
 /// What a format does with the record at the front of the bytes at hand.
 pub(super) trait RecordFormat {
-    /// Takes it. `position` is the file offset of the first byte.
-    fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step;
+    /// Takes it. `position` is the file offset of the first byte; `lost` says that the byte before
+    /// was damage.
+    fn record(&mut self, position: u64, bytes: &[u8], lost: bool, sink: &mut Sink) -> Step;
 }
 
-/// Reads a format of records in pieces; a tail that no record claimed is reported.
+/// Reads a format of records in pieces; a tail that no record claimed is reported, and so is each
+/// stretch of damage, once.
 #[derive(Debug, Default)]
 pub(super) struct RecordReader<F> {
     carry: Carry,
     format: F,
+    /// Inside a stretch of damage, already reported.
+    lost: bool,
 }
 
 impl<F: RecordFormat> Reader for RecordReader<F> {
     fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
-        let Self { carry, format } = self;
-        carry.push(bytes, |position, bytes| format.record(position, bytes, sink));
+        let Self { carry, format, lost } = self;
+        carry.push(bytes, |position, bytes| {
+            let step = format.record(position, bytes, *lost, sink);
+            match step {
+                Step::Damage if !*lost => {
+                    sink.skip(SkipReason::Garbage, Position::Byte(position));
+                    *lost = true;
+                }
+                Step::Take(_) => *lost = false,
+                Step::Damage | Step::More => {}
+            }
+            step
+        });
     }
 
     fn finish(&mut self, sink: &mut Sink) {
@@ -75,14 +92,13 @@ impl Carry {
     fn walk(&mut self, bytes: &[u8], mut record: impl FnMut(u64, &[u8]) -> Step) -> usize {
         let mut used = 0;
         while used < bytes.len() {
-            match record(self.position, &bytes[used..]) {
-                Step::Take(n) => {
-                    let n = n.clamp(1, bytes.len() - used);
-                    used += n;
-                    self.position += n as u64;
-                }
+            let n = match record(self.position, &bytes[used..]) {
+                Step::Take(n) => n.clamp(1, bytes.len() - used),
+                Step::Damage => 1,
                 Step::More => break,
-            }
+            };
+            used += n;
+            self.position += n as u64;
         }
         used
     }

@@ -147,8 +147,6 @@ fn csi_bytes(header: &[u8; HEADER_BYTES]) -> Option<usize> {
 /// Reads a log record by record.
 #[derive(Debug, Default)]
 pub(super) struct IntelLog {
-    /// Inside a stretch that is no record, already reported.
-    lost: bool,
     values: Vec<i8>,
 }
 
@@ -194,23 +192,17 @@ pub(super) fn recognises(head: &[u8]) -> bool {
 }
 
 impl RecordFormat for IntelLog {
-    fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step {
+    fn record(&mut self, position: u64, bytes: &[u8], lost: bool, sink: &mut Sink) -> Step {
         let (length, csi) = match sight(bytes) {
             Sight::Short => return Step::More,
             Sight::Csi(length) => (length, true),
             // After damage only the CSI record's header is evidence enough.
-            Sight::Other(length) if !self.lost => (length, false),
-            Sight::Other(_) | Sight::Noise => {
-                if !core::mem::replace(&mut self.lost, true) {
-                    sink.skip(SkipReason::Garbage, Position::Byte(position));
-                }
-                return Step::Take(1);
-            }
+            Sight::Other(length) if !lost => (length, false),
+            Sight::Other(_) | Sight::Noise => return Step::Damage,
         };
         let Some(record) = bytes.get(..length) else {
             return Step::More;
         };
-        self.lost = false;
         match CsiRecord::parse(&record[3..]).filter(|_| csi) {
             Some(record) => self.frames(&record, Position::Byte(position), sink),
             None => sink.skip(SkipReason::OtherRecord, Position::Byte(position)),

@@ -16,39 +16,28 @@ use super::{Format, FrameTime, Position, Sink, SkipReason, espectre, nexmon};
 #[derive(Debug, Default)]
 pub(super) struct Datagrams {
     capture: Option<Capture>,
-    /// Inside a stretch that is no record, already reported.
-    lost: bool,
     nexmon: nexmon::Frames,
     /// Whose datagrams the capture was found to hold.
     format: Option<Format>,
 }
 
 impl RecordFormat for Datagrams {
-    fn record(&mut self, position: u64, bytes: &[u8], sink: &mut Sink) -> Step {
+    fn record(&mut self, position: u64, bytes: &[u8], lost: bool, sink: &mut Sink) -> Step {
         let Some(capture) = &mut self.capture else {
             let Some((capture, header_bytes)) = Capture::open(bytes) else {
                 return Step::More;
             };
             self.capture = Some(capture);
             return match header_bytes {
-                0 => self.record(position, bytes, sink),
+                0 => self.record(position, bytes, lost, sink),
                 _ => Step::Take(header_bytes),
             };
         };
-        match capture.record(bytes, self.lost) {
+        match capture.record(bytes, lost) {
             Record::More => Step::More,
-            Record::Damage => {
-                if !core::mem::replace(&mut self.lost, true) {
-                    sink.skip(SkipReason::Garbage, Position::Byte(position));
-                }
-                Step::Take(1)
-            }
-            Record::Other { bytes } => {
-                self.lost = false;
-                Step::Take(bytes)
-            }
+            Record::Damage => Step::Damage,
+            Record::Other { bytes } => Step::Take(bytes),
             Record::Frame { bytes, micros, link, frame } => {
-                self.lost = false;
                 let time = micros.map_or(FrameTime::None, FrameTime::EpochMicros);
                 let position = Position::Byte(position);
                 if let Err(reason) = self.frame(link, frame, time, position, sink) {
