@@ -17,6 +17,9 @@ export function mountAttention(root, side, ctx, opening) {
   const { lab, wasm, store, player, signal } = ctx;
   /** @type {Result | null} */
   let result = null;
+  /** What the result was asked with: questions about its rows use the same.
+   *  @type {ReturnType<typeof settings> | null} */
+  let askedWith = null;
   /** Why there is no result. */
   let reason = "";
   let row = -1;
@@ -125,8 +128,9 @@ export function mountAttention(root, side, ctx, opening) {
   const settings = () => ({ frame: lastFrame(store.state), ...store.state.attention, dark: store.state.dark });
   const sideView = mountAttentionSide(side, ctx, () => result);
 
-  const ask = latest((/** @type {ReturnType<typeof settings>} */ args) => lab.attention(args), (answer) => {
+  const ask = latest((/** @type {ReturnType<typeof settings>} */ args) => lab.attention(args), (answer, args) => {
     result = answer;
+    askedWith = args;
     reason = "";
     if (row >= answer.n) row = answer.n - 1;
     show(answer);
@@ -140,12 +144,14 @@ export function mountAttention(root, side, ctx, opening) {
     ctx.journal.add("warning", `attention: ${reason}`);
   }, ofRecording(store));
   const askNumbers = latest((/** @type {ReturnType<typeof settings> & {row: number}} */ args) => lab.attentionRow(args), (answer, args) => {
+    // The picture may have moved on; its own question follows.
+    if (args.row !== row) return;
     numbers = answer;
     sideView.edges(answer.edges, args.row);
     showCell();
   }, ctx.fail, ofRecording(store));
   function askRow() {
-    if (row >= 0 && result) askNumbers({ ...settings(), row });
+    if (row >= 0 && result && askedWith) askNumbers({ ...askedWith, row });
     else {
       numbers = null;
       sideView.edges([], -1);
@@ -157,8 +163,12 @@ export function mountAttention(root, side, ctx, opening) {
   function showCell() {
     const at = numbers && column >= 0 && column < numbers.sparse.length ? numbers : null;
     const [sparse, dense] = at ? [at.sparse[column], at.dense[column]] : [NaN, NaN];
-    const text = [sparse, dense, dense - sparse].map((weight) => (at ? `${row}→${column}: ${column > row ? "future" : weight === 0 ? "no weight" : significant(weight)}` : ""));
-    maps.forEach((plot, i) => { plot.note.textContent = text[i]; });
+    [sparse, dense, dense - sparse].forEach((weight, i) => {
+      const value = column > row ? "in the future" : i < 2 && weight === 0 ? "no weight" : significant(weight);
+      const { note } = maps[i];
+      note.textContent = at ? (i < 2 ? `${row}→${column}: ${value}` : value) : "";
+      note.title = at ? `Row ${row} looks at row ${column}: ${value}` : "";
+    });
   }
 
   /** @param {Result} r */

@@ -11,7 +11,7 @@ const SHAPE = /** @type {const} */ ([
 ]);
 
 /** @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{choose: () => void}} opening */
-export function mountModelSide(side, { lab, store, signal, fail, journal }, opening) {
+export function mountModelSide(side, { lab, store, signal, fail, journal, notices }, opening) {
   const inputs = SHAPE.map(([key, label, value]) => ({ key, input: h("input", { type: "number", class: "short", min: 1, max: 65535, step: 1, value, "aria-label": label }), label }));
   const seed = h("input", { type: "text", class: "mono", value: DEFAULT_SEED, maxlength: 18, spellcheck: "false", "aria-label": "Seed, hexadecimal" });
   const half = check("Half precision (f16)", false, () => {});
@@ -32,12 +32,14 @@ export function mountModelSide(side, { lab, store, signal, fail, journal }, open
     try {
       const shape = Object.fromEntries(inputs.map(({ key, input, label }) => {
         const value = Number(input.value);
+        if (input.value.trim() === "") throw new LabError("page/number", `${label} is empty or not a number`);
         if (!Number.isInteger(value) || value < 0 || value > 65535) throw new LabError("page/number", `${label} is "${input.value}", not a whole number from 0 to 65535`);
         return [key, value];
       }));
       const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked }));
       store.update({ blob, pipeline: await lab.pipeline() });
       lost.textContent = "";
+      notices.settle("new weights");
       journal.add("info", `made weights: ${integer(blob.bytes)} bytes, seed ${blob.seedHex ?? seed.value}, CRC-32 ${blob.crc32Hex}`);
     } catch (error) { fail(error, "new weights"); }
   }

@@ -21,8 +21,14 @@ export class Notices {
     this.root.querySelector(`[data-code="${CSS.escape(error.code)}"]`)?.remove();
     const lines = [`What happened: ${what}`, `What it means: ${means}`, `What to do: ${todo}`, `Code: ${error.code}`];
     const copy = button("Copy", () => void navigator.clipboard?.writeText(lines.join("\n")), { class: "button small" });
-    this.show("error", about ? what : sentence(what), [means, todo], error.code, [copy], error.code);
+    const notice = this.show("error", about ? what : sentence(what), [means, todo], error.code, [copy], error.code);
+    if (about) notice.dataset.about = about;
   };
+
+  /** Takes the failures of a step away that has succeeded since. @param {string} about */
+  settle(about) {
+    for (const notice of this.root.querySelectorAll(`[data-about="${CSS.escape(about)}"]`)) notice.remove();
+  }
 
   /** @param {string} title @param {string} text @param {HTMLElement[]} [tools] @param {string} [key] */
   tell(title, text, tools = [], key = title) {
