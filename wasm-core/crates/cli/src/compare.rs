@@ -152,7 +152,7 @@ fn open_model(
 fn for_people(r: &Report) -> String {
     format!(
         "{}\nstream: {}\nweights: {}\nqueries and keys: {}\n\
-         {} rows, window {}, block {}{}: {} edges a head, dense has {} ({:.1} times more)\n\
+         {} rows, window {}, block {}{}: {} edges a head, dense has {} ({:.1} times as many)\n\
          output difference: mean {:.3e}, max {:.3e}; dense output has rms {:.3e}\n\
          score spread: {:.3}\n\
          just now: sparse {:.3} ms, dense {:.3} ms\n",

@@ -57,12 +57,10 @@ const HEADER_BYTES: usize = 25;
 const SPARE_BYTES: usize = 8;
 
 /// One record, borrowed from the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct CsiRecord<'a> {
     /// The machine's clock in microseconds.
     pub(super) timestamp_micros: u64,
-    /// Centre frequency in MHz.
-    pub(super) channel_mhz: u16,
     /// 20 or 40.
     pub(super) bandwidth_mhz: u16,
     /// Subcarriers: 56 at 20 MHz, 114 at 40 MHz.
@@ -115,7 +113,6 @@ impl<'a> CsiRecord<'a> {
                 ByteOrder::Little => u64::from_le_bytes(clock),
                 ByteOrder::Big => u64::from_be_bytes(clock),
             },
-            channel_mhz: order.u16(header, 10)?,
             bandwidth_mhz: if header[15] == 0 { 20 } else { 40 },
             tones: header[16],
             receivers: header[17],

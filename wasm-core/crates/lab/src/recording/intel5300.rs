@@ -60,7 +60,7 @@ const MAX_PAYLOAD_BYTES: usize = 8192;
 const HEADER_BYTES: usize = 20;
 
 /// One CSI record's body, borrowed from the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct CsiRecord<'a> {
     /// The card's clock in microseconds; wraps.
     pub(super) timestamp_micros: u32,
@@ -70,8 +70,6 @@ pub(super) struct CsiRecord<'a> {
     pub(super) transmitters: u8,
     /// RSSI of the chains A, B, C in dB; 0 = chain off.
     pub(super) rssi_db: [u8; 3],
-    /// Noise floor; `None` where the card writes -127.
-    pub(super) noise_dbm: Option<i8>,
     /// Receive gain in dB.
     pub(super) agc_db: u8,
     /// The frame's bandwidth: 20 or 40.
@@ -92,7 +90,6 @@ impl<'a> CsiRecord<'a> {
             receivers: header[8],
             transmitters: header[9],
             rssi_db: [header[10], header[11], header[12]],
-            noise_dbm: (header[13] != 0x81).then_some(header[13] as i8),
             agc_db: header[14],
             bandwidth_mhz: if u16_le(header, 18)? & RATE_40_MHZ == 0 { 20 } else { 40 },
             permutation: header[15],

@@ -132,6 +132,10 @@ impl JsonLines {
         let repaired =
             line.get("ts_ns").is_some() || line.get("timestamp").is_some_and(Value::is_string);
         if !repaired {
+            let stated = line.get("subcarriers").and_then(Value::as_u64);
+            if stated.is_some_and(|pairs| pairs != self.bytes.len() as u64 / 2) {
+                return Err(SkipReason::LengthMismatch);
+            }
             sink.packet("kind B (raw CSI)");
             sink.frame(meta, CsiValues::Iq8(&self.bytes), at);
             return Ok(());

@@ -56,20 +56,16 @@ const BCM4358: Words = Words::Floats { mantissa: 9, exponent: 5 };
 const BCM4366C0: Words = Words::Floats { mantissa: 12, exponent: 6 };
 
 /// One datagram, borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Datagram<'a> {
     /// Received power; `None` from old firmware.
     pub(super) rssi_dbm: Option<i8>,
     /// Sender of the 802.11 frame.
     pub(super) source: [u8; 6],
-    /// 802.11 sequence number.
-    pub(super) sequence: u16,
     /// Receiving core, 0 to 7.
     pub(super) core: u8,
     /// Spatial stream, 0 to 7.
     pub(super) stream: u8,
-    /// Broadcom channel description.
-    pub(super) chanspec: u16,
     /// The firmware's chip number.
     pub(super) chip: u16,
     csi: &'a [u8],
@@ -89,10 +85,8 @@ impl<'a> Datagram<'a> {
         Some(Self {
             rssi_dbm: (!old).then_some(header[2] as i8),
             source: *header[4..].first_chunk()?,
-            sequence: u16_le(header, 10)?,
             core: (chain & 7) as u8,
             stream: (chain >> 3 & 7) as u8,
-            chanspec: u16_le(header, 14)?,
             chip: u16_le(header, 16)?,
             csi: &csi[..4 * kept],
         })

@@ -90,3 +90,14 @@ fn beyond_its_end_a_stream_gives_an_empty_frame() {
     assert_eq!(recording.streams[0].frame(1_000_000).values.pairs(), 0);
     assert_eq!(recording.streams[0].rssi_dbm(1_000_000), None);
 }
+
+#[test]
+fn a_raw_line_whose_hex_text_was_cut_is_left_out() {
+    let line = |pairs: usize, hex: &str| {
+        format!(
+            "{{\"timestamp\":1.5,\"node_id\":1,\"subcarriers\":{pairs},\"iq_hex\":\"{hex}\"}}\n"
+        )
+    };
+    let recording = open(line(4, "0102030405060708") + &line(4, "010203040506"));
+    assert_eq!((recording.report.frames, skipped(&recording)), (1, vec![("length-mismatch", 1)]));
+}
