@@ -66,10 +66,10 @@ export function createOpening({ lab, store, player, journal, notices }) {
       }
       const info = await adopt(() => lab.openFinish());
       performance.measure("lab:open", { start: started });
-      const { skipped } = await lab.doctor();
+      const { skipped, sentences } = await lab.doctor();
       const lost = Object.entries(skipped).map(([reason, count]) => `${integer(count)} ${reason}`).join(", ");
       journal.add("info", `opened ${file.name}: ${integer(info.frames)} frames in ${duration((performance.now() - started) / 1e3)}${lost ? `; skipped ${lost}` : ""}`);
-      if (lost && !quiet) notices.tell(`${file.name}: parts were skipped`, `${integer(info.frames)} frames are shown. Skipped: ${lost}. The file doctor in the inspector says where and why.`, [], "skipped");
+      if (lost && !quiet) notices.tell(`${file.name}: parts were skipped`, `${integer(info.frames)} frames are shown. ${sentences.filter((line) => line.startsWith("Left out")).join(" ") || `Skipped: ${lost}.`}`, [], "skipped");
       return true;
     } catch (error) {
       await lab.openCancel().catch(() => {});

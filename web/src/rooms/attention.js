@@ -4,7 +4,7 @@
 import { button, h, segmented } from "../ui/dom.js";
 import { clock, integer, milliseconds, percent, significant } from "../ui/format.js";
 import { latest, ofRecording } from "../ui/latest.js";
-import { addCursor, beforeFrame, createPlot } from "../ui/plot.js";
+import { addCursor, beforeFrame, createPlot, place } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
 import { lastFrame } from "../rows.js";
 import { mountAttentionSide } from "./attention-side.js";
@@ -31,7 +31,7 @@ export function mountAttention(root, side, ctx, opening) {
     const { recording, pipeline, blob } = store.state;
     if (!blob) return "No weights are open.";
     if (!recording) return "No recording is open.";
-    if (pipeline && !pipeline.matches) return `Each row has ${pipeline.featureDim} features, and the open weights take ${pipeline.modelInputDim}.`;
+    if (pipeline && !pipeline.matches) return `Each row has ${pipeline.featureDim} features, but the model takes ${pipeline.modelInputDim}.`;
     if (result && result.n < 2) return "The recording gives one row only, and attention compares rows.";
     return reason || (result ? null : "Computing…");
   };
@@ -235,10 +235,9 @@ export function mountAttention(root, side, ctx, opening) {
   for (const plot of maps) {
     const hit = h("div", { class: "plot-hit", role: "application", tabindex: 0, "aria-label": "Row of the map: up and down choose it, its edges are listed in the inspector" });
     plot.body.append(hit);
-    const fit = new ResizeObserver(() => { if (plot.area) hit.style.inset = `${plot.area.top}px auto auto ${plot.area.left}px`; });
+    const fit = new ResizeObserver(() => { if (plot.area) place(hit, plot.area); });
     fit.observe(plot.overlay);
     signal.addEventListener("abort", () => fit.disconnect(), { once: true });
-    hit.style.width = hit.style.height = "100%";
     const point = (/** @type {PointerEvent | MouseEvent} */ event) => {
       if (!plot.area || !result) return;
       setCell(Math.floor((event.offsetY / plot.area.height) * result.n), Math.floor((event.offsetX / plot.area.width) * result.n));

@@ -81,6 +81,7 @@ function doctorParts(report) {
     ...(skipped.length > 0 ? [table("Skipped, by reason", ["skipped because", "first at", "count"], skipped.map(([reason, count]) => [reason, report.skipped_at[reason]?.slice(0, 3).join(", ") ?? "", count]))] : []),
     ...(packets.length > 0 ? [table("Packets", ["packet", "count"], packets)] : []),
     ...(labels.length > 0 ? [table("Labels", ["label", "frames"], labels)] : []),
+    ...report.sentences.filter((line) => line.startsWith("Left out")).map((line) => h("p", { class: "quiet-text" }, line)),
     h("details", { class: "more" }, h("summary", null, "In sentences"), h("ul", { class: "lines quiet-text" }, ...report.sentences.map((line) => h("li", null, line)))),
   ];
 }

@@ -49,6 +49,7 @@ export function mountRecording(root, side, ctx, opening) {
   const features = () => store.state.recording?.order === "features";
   /** Features have no gain to take out: their mean says nothing. */
   const withoutGain = () => gain && !features();
+  const atCursor = () => `${unit("amplitude", withoutGain(), features())} at ${store.state.seconds.toFixed(3)} s`;
   const place = () => (features() ? "feature" : subcarriers.some((s) => s.k !== null) ? "subcarrier" : "position");
   const noRecording = () => (store.state.recording ? null : "No recording. Open one, or the built-in one from Ctrl+K.");
 
@@ -72,7 +73,7 @@ export function mountRecording(root, side, ctx, opening) {
     bar: () => tile && { map: tile.waterfall.map, min: tile.waterfall.min, max: tile.waterfall.max, label: unit(kind, withoutGain(), features()) },
     paint: (context, image, raster) => paintRows(context, image, raster, useful().map(kOf), tile, view),
     describe: () => `Waterfall of ${kind} from ${clock(view.startS)} to ${clock(view.endS)} over ${useful().length} subcarriers, ${significant(tile?.waterfall.min ?? 0)} to ${significant(tile?.waterfall.max ?? 0)} (${unit(kind, withoutGain(), features())})`,
-    table: () => ({ columns: [place(), `${unit("amplitude", withoutGain(), features())} at ${store.state.seconds.toFixed(3)} s`, "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
+    table: () => ({ about: atCursor(), columns: [place(), features() ? "value" : "amplitude", "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
     drawn() {
       moveCursors();
       // From here on a visitor sees data; `cargo xtask bench page` reads the mark.
@@ -89,7 +90,7 @@ export function mountRecording(root, side, ctx, opening) {
       return wasm.drawLines(canvas, ratio, dark, { xLabel: "time (s)", yLabel: yLabel(), xMin: view.startS, xMax: view.endS, series: [{ name: title, color: "accent", x, y: min, yMax: max }] });
     },
     describe: () => `${which === "pair" ? pairName() : title}, ${yLabel()}, from ${clock(view.startS)} to ${clock(view.endS)}: ${range(tile?.[which])}`,
-    table: () => ({ columns: ["time_s", "min", "max"], rows: [...(tile?.[which].x ?? [])].map((x, i) => [x, tile?.[which].min[i] ?? NaN, tile?.[which].max[i] ?? NaN]) }),
+    table: () => ({ about: `${which === "pair" ? `${pairName()}, ` : ""}${yLabel()}`, columns: ["time_s", "min", "max"], rows: [...(tile?.[which].x ?? [])].map((x, i) => [x, tile?.[which].min[i] ?? NaN, tile?.[which].max[i] ?? NaN]) }),
     drawn: () => moveCursors(),
   }, ctx);
   const pairPlot = overTime("Subcarrier", () => unit(kind === "phase" ? "phase" : "amplitude", withoutGain(), features(), true), "pair");
@@ -109,7 +110,7 @@ export function mountRecording(root, side, ctx, opening) {
       });
     },
     describe: () => `${unit("amplitude", withoutGain(), features())} of ${spectrum?.k.length ?? 0} ${place()}s at ${clock(store.state.seconds)}`,
-    table: () => ({ columns: [place(), unit("amplitude", withoutGain(), features()), "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
+    table: () => ({ about: atCursor(), columns: [place(), features() ? "value" : "amplitude", "role"], rows: [...(spectrum?.k ?? [])].map((k, i) => [k, spectrum?.amplitude[i] ?? NaN, spectrum?.role[i] ?? ""]) }),
   }, ctx);
 
   /** The frame without places that carry no measurement; a gap where they lie. */

@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 import { showTable } from "./table.js";
 
 /** @typedef {import("../lab.js").PlotArea} PlotArea */
-/** @typedef {{columns: string[], rows: (string | number)[][]}} Numbers */
+/** @typedef {{columns: string[], rows: (string | number)[][], about?: string}} Numbers  `about`: what the numbers are and in which unit, where the columns do not say it */
 /**
  * @typedef {object} PlotOptions
  * @property {string} title

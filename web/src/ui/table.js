@@ -7,12 +7,13 @@ import { csv, fileName, integer, significant } from "./format.js";
 const SHOWN = 200;
 
 /** @param {string} title @param {string} source @param {import("./plot.js").Numbers} numbers */
-export function showTable(title, source, { columns, rows }) {
-  const dialog = openDialog(title, h("div", { class: "body" },
+export function showTable(title, source, { columns, rows, about }) {
+  const full = about ? `${title}, ${about}` : title;
+  const dialog = openDialog(full, h("div", { class: "body" },
     h("p", { class: "quiet-text" }, `Source: ${source}. ${integer(rows.length)} rows${rows.length > SHOWN ? `, the first ${SHOWN} are shown` : ""}.`),
     rows.length === 0 ? h("p", null, "There are no numbers yet.")
       : table(title, columns, rows.slice(0, SHOWN), (value) => (Number.isInteger(value) ? String(value) : significant(value)))),
-  button("Save as CSV", () => download(fileName(`${source}-${title}.csv`), csv(`${source}, ${title}`, columns, rows), "text/csv"), { class: "button small" }));
+  button("Save as CSV", () => download(fileName(`${source}-${title}.csv`), csv(`${source}, ${full}`, columns, rows), "text/csv"), { class: "button small" }));
   return dialog;
 }
 

@@ -144,7 +144,7 @@ test("every plot hands out its numbers with the source on the first line", () =>
   const waiting = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save as CSV" }).click();
   const lines = readFileSync(await (await waiting).path(), "utf8").split("\n");
-  assert.match(lines[0], /^# source: RECORDED walking_esp32_107hz\.csv/);
+  assert.match(lines[0], /^# source: RECORDED walking_esp32_107hz\.csv, Spectrum, amplitude \/ frame mean at 0\.000 s$/);
   assert.equal(lines[1], "subcarrier,amplitude,role");
   assert.ok(lines.length > 50);
 }));
@@ -179,7 +179,8 @@ test("every step of the features can be switched, and a misfit is said and not c
   await bands.press("ArrowRight");
   await page.waitForFunction(() => /but the model takes 16/.test(document.getElementById("side-recording")?.textContent ?? ""));
   await room(page, "Attention");
-  await page.locator(".maps .plot-empty", { hasText: "the model takes 16" }).first().waitFor();
+  await page.locator(".room-lack", { hasText: "the model takes 16" }).waitFor();
+  assert.equal(await page.locator(".maps").isVisible(), false);
   await room(page, "Recording");
   await bands.press("ArrowLeft");
   await page.getByLabel("Mean removal").selectOption("none");
