@@ -54,7 +54,7 @@ export function mountAttention(root, side, ctx, opening) {
   };
   /** @param {import("../lab.js").Raster} raster @param {boolean} log */
   const bounds = ({ min, max }, log) => (log ? `${significant(10 ** min)} to ${significant(10 ** max)}` : `${significant(min)} to ${significant(max)}`);
-  const maps = [map("sparse", "Sparse", "weight"), map("dense", "Dense", "weight"), map("difference", "Dense − sparse", "weight that sparse leaves out (blue: adds)")];
+  const maps = [map("sparse", "Sparse", "weight"), map("dense", "Dense", "weight"), map("difference", "Dense − sparse", "left out by sparse (blue: added)")];
   maps[0].root.dataset.shown = "";
   const which = segmented("Map", [["0", "Sparse"], ["1", "Dense"], ["2", "Difference"]], "0", (chosen) => {
     maps.forEach((plot, i) => { if (String(i) === chosen) plot.root.dataset.shown = ""; else delete plot.root.dataset.shown; });

@@ -38,7 +38,6 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
       }));
       const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked }));
       store.update({ blob, pipeline: await lab.pipeline() });
-      lost.textContent = "";
       notices.settle("new weights");
       journal.add("info", `made weights: ${integer(blob.bytes)} bytes, seed ${blob.seedHex ?? seed.value}, CRC-32 ${blob.crc32Hex}`);
     } catch (error) { fail(error, "new weights"); }
@@ -50,6 +49,7 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
       const from = store.state.blob?.dtype;
       const { info, maxAbs, meanAbs, overflowed } = await lab.blobConvert(dtype);
       store.update({ blob: info, pipeline: await lab.pipeline() });
+      // The store's new blob has just emptied the line.
       const over = overflowed > 0 ? `; ${integer(overflowed)} weights were too large and became infinite` : "";
       lost.textContent = `${from} to ${dtype}: error max ${significant(maxAbs)}, mean ${significant(meanAbs)}${over}.`;
       journal.add(overflowed > 0 ? "warning" : "info", `converted weights, ${lost.textContent}`);
@@ -57,6 +57,7 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
   }
 
   store.watch(["blob"], ({ blob }) => {
+    lost.textContent = "";
     asF32.disabled = !blob || blob.dtype === "f32";
     asF16.disabled = !blob || blob.dtype === "f16";
   }, signal);
