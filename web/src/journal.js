@@ -6,9 +6,12 @@
 
 const KEPT = 2000;
 
+/** Six bytes in hex, with one separator throughout or, as in file names, with none. */
+const ADDRESS = /(?<![0-9a-z])(?:[0-9a-f]{2}([:_-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|(?=[0-9]*[a-f])[0-9a-f]{12})(?![0-9a-z])/gi;
+
 /** Removes what would name a person's hardware. @param {string} text */
 export function withoutAddresses(text) {
-  return text.replace(/\b[0-9a-f]{2}([:-][0-9a-f]{2}){5}\b/gi, "[hardware address]");
+  return text.replace(ADDRESS, "[hardware address]");
 }
 
 export class Journal extends EventTarget {

@@ -41,7 +41,9 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
       const shown = points.filter((p) => p[error] > 0);
       const errors = [...shown.map((p) => p[error]), ...(at && at[error] > 0 ? [at[error]] : [])];
       const [low, high] = errors.length > 0 ? [Math.min(...errors), Math.max(...errors)] : [0.1, 1];
-      scale = { xMax: Math.max(at?.edgesSparse ?? 1, ...shown.map((p) => p.edges)) * 1.06, yMin: low / 1.25, yMax: high * 1.25 };
+      // No dot lies on the frame, however many decades there are.
+      const margin = Math.max(1.25, (high / low) ** 0.08);
+      scale = { xMax: Math.max(at?.edgesSparse ?? 1, ...shown.map((p) => p.edges)) * 1.06, yMin: low / margin, yMax: high * margin };
       return wasm.drawLines(canvas, ratio, dark, {
         xLabel: "edges", yLabel: error === "meanAbs" ? "mean |error|" : "max |error|", xMin: 0, ...scale, yLog: true,
         series: [{ name: "window × block", color: "sparse", dots: true, x: Float64Array.from(shown, (p) => p.edges), y: Float32Array.from(shown, (p) => p[error]) }],
