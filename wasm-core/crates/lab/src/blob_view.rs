@@ -194,6 +194,11 @@ fn recognise_seed(blob: &WeightBlob) -> Option<u64> {
     (seeded.weights == blob.weights).then_some(DEFAULT_SEED)
 }
 
+/// "1 layer", "2 layers".
+fn counted(count: u16, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn trained_with(blob: &WeightBlob, seed: Option<u64>) -> String {
     match (seed, &blob.trailer.provenance) {
         (Some(seed), _) => format!("not trained: random weights from seed {seed:016x}"),
@@ -242,10 +247,10 @@ fn header(blob: &WeightBlob, bytes: &[u8]) -> Vec<HeaderField> {
         ("flags", 6, 1, format!("{} weights, {trailer}", blob.dtype.name())),
         ("reserved", 7, 1, "always 0".into()),
         ("input_dim", 8, 2, format!("{} numbers a frame", shape.input_dim)),
-        ("n_q_heads", 10, 2, format!("{} query heads", shape.q_heads)),
-        ("n_kv_heads", 12, 2, format!("{} key and value heads", shape.kv_heads)),
+        ("n_q_heads", 10, 2, counted(shape.q_heads, "query head")),
+        ("n_kv_heads", 12, 2, counted(shape.kv_heads, "key and value head")),
         ("head_dim", 14, 2, format!("{} numbers a head", shape.head_dim)),
-        ("n_layers", 16, 2, format!("{} layers", shape.layers)),
+        ("n_layers", 16, 2, counted(shape.layers, "layer")),
         ("n_classes", 18, 2, format!("{} classes", shape.classes)),
         ("weights_len", 20, 4, format!("{weights} bytes of weights from offset {HEADER_LEN}")),
         (

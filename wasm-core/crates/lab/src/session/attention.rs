@@ -15,6 +15,9 @@ use crate::colour::ColourMap;
 use crate::divergence::{self, Divergence, Saturated, Sweep, SweepPoint};
 use crate::raster::Raster;
 
+/// After this time no second round is timed, in milliseconds.
+const TIMING_MS: f64 = 12.0;
+
 /// How many decades below the largest weight the colours of a map reach.
 const MAP_DECADES: f32 = 4.0;
 
@@ -65,9 +68,9 @@ pub struct AttentionView {
     pub edges_sparse: usize,
     /// Edges of a dense pass, per head.
     pub edges_dense: usize,
-    /// Time of the sparse kernel in milliseconds.
+    /// Time of the sparse kernel in milliseconds, the better of two rounds.
     pub sparse_ms: f64,
-    /// Time of the dense kernel in milliseconds.
+    /// Time of the dense kernel in milliseconds, the better of two rounds.
     pub dense_ms: f64,
     /// Logits of the head run with the pattern.
     pub logits_sparse: Vec<f32>,
@@ -144,11 +147,23 @@ impl Session {
         let scene = self.scene(ask)?;
         let input = scene.qkv.view();
         let n = scene.window.times_s.len();
-        let started = now_ms();
-        let sparse_out = sparse::forward(&input, &ask.pattern, scene.weighting)?;
-        let between = now_ms();
-        let dense_out = dense::forward(&input, true)?;
-        let ended = now_ms();
+        // A wasm engine runs a function slowly at first: the better of two rounds says
+        // what the kernels cost.
+        let (mut sparse_ms, mut dense_ms) = (f64::INFINITY, f64::INFINITY);
+        let first = now_ms();
+        let (sparse_out, dense_out) = loop {
+            let started = now_ms();
+            let sparse_out = sparse::forward(&input, &ask.pattern, scene.weighting)?;
+            let between = now_ms();
+            let dense_out = dense::forward(&input, true)?;
+            let ended = now_ms();
+            let known = sparse_ms.is_finite();
+            sparse_ms = sparse_ms.min(between - started);
+            dense_ms = dense_ms.min(ended - between);
+            if known || ended - first > TIMING_MS {
+                break (sparse_out, dense_out);
+            }
+        };
         let divergence = divergence::compare(&sparse_out, &dense_out);
         let sparse_map = map::sparse_map(&input, &ask.pattern, scene.weighting, scene.heads)?;
         let dense_map = map::dense_map(&input, true, scene.heads)?;
@@ -160,8 +175,8 @@ impl Session {
             difference: difference_raster(&sparse_map, &dense_map, n, ask.dark),
             edges_sparse: ask.pattern.edge_count(n),
             edges_dense: dense_edge_count(n, true),
-            sparse_ms: between - started,
-            dense_ms: ended - between,
+            sparse_ms,
+            dense_ms,
             logits_sparse: scene.head.forward(&scene.window.values, scene.backend)?.logits,
             logits_dense: scene.head.forward(&scene.window.values, BackendKind::Dense)?.logits,
             saturated: divergence::saturated(&input, &ask.pattern, &divergence),
