@@ -21,6 +21,7 @@
 pub mod decode;
 pub mod dense;
 mod error;
+mod lanes;
 pub mod map;
 pub mod pattern;
 mod row;
