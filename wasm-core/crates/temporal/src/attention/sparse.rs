@@ -4,9 +4,8 @@
 //! tokens are also seen through their mean, so causal rows at a block's end count them twice
 //! (`saturated_pattern_equals_dense` in the tests shows how much).
 
-use super::dense::forward_rows;
-use super::row::Landmarks;
-use super::{AttentionError, Qkv, SparsePattern, Weighting};
+use super::plan::Over;
+use super::{AttentionError, Qkv, SparsePattern, Weighting, kernel};
 use crate::tensor::Tensor3;
 
 /// Computes sparse attention, `[seq, q_heads, dim]`.
@@ -21,16 +20,5 @@ pub fn forward(
 ) -> Result<Tensor3, AttentionError> {
     pattern.validate()?;
     input.validate()?;
-    let seq = input.q.seq();
-    let landmarks = landmarks_of(input, pattern);
-    forward_rows(input, &landmarks, weighting, |plan, row| plan.sparse(pattern, row, seq))
-}
-
-/// Averages the blocks, if the pattern looks at any.
-pub(super) fn landmarks_of(input: &Qkv<'_>, pattern: &SparsePattern) -> Landmarks {
-    if !pattern.landmarks {
-        return Landmarks::default();
-    }
-    let width = input.k.heads() * input.k.dim();
-    Landmarks::of(input.k.data(), input.v.data(), width, pattern.block_size)
+    kernel::forward(input, Over::Sparse { pattern, weighting })
 }

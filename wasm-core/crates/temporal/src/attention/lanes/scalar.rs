@@ -33,12 +33,6 @@ impl F32x4 {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
 
-    /// Clears the signs.
-    #[inline(always)]
-    pub fn abs(self) -> Self {
-        Self(self.0.map(|number| f32::from_bits(number.to_bits() & 0x7FFF_FFFF)))
-    }
-
     /// Has a bit set in each lane that is NaN or infinite, and none in the others.
     #[inline(always)]
     pub fn not_finite(self) -> Self {

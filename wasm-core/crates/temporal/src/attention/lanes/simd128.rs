@@ -2,9 +2,8 @@
 
 use crate::math::Numbers;
 use core::arch::wasm32::{
-    f32x4, f32x4_abs, f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_ge, f32x4_mul, f32x4_pmax,
-    f32x4_splat, f32x4_sub, i32x4_add, i32x4_shl, i32x4_shuffle, v128, v128_and, v128_any_true,
-    v128_or,
+    f32x4, f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_ge, f32x4_mul, f32x4_pmax, f32x4_splat,
+    f32x4_sub, i32x4_add, i32x4_shl, i32x4_shuffle, v128, v128_and, v128_any_true, v128_or,
 };
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -37,12 +36,6 @@ impl F32x4 {
     pub fn max(self, other: Self) -> Self {
         // pmax(x, y) is y where x < y, else x.
         Self(f32x4_pmax(other.0, self.0))
-    }
-
-    /// Clears the signs.
-    #[inline(always)]
-    pub fn abs(self) -> Self {
-        Self(f32x4_abs(self.0))
     }
 
     /// Has a bit set in each lane that is NaN or infinite, and none in the others.
