@@ -2,12 +2,15 @@
 //!
 //! `cargo run --release -p csi-temporal --example attention_ratios [rounds]`
 //!
-//! Causal, window 16, blocks of 32, 4 heads of 32 numbers, everything from tensors to tensors. The
-//! times are those of one machine in one moment; only the ratios carry over.
+//! Causal, window 16, blocks of 32, 4 heads of 32 numbers. Ours is called as a caller does, with
+//! all its checks and conversions, the crate directly and on its own tensors. The times are those
+//! of one machine in one moment; only the ratios carry over.
 
 use csi_temporal::attention::decode::{KvCache, decode_step_into};
-use csi_temporal::attention::{BackendKind, Qkv, SparsePattern, Weighting, forward};
+use csi_temporal::attention::{Qkv, SparsePattern, Weighting, dense, sparse};
 use csi_temporal::tensor::Tensor3;
+use ruvllm_sparse_attention as registry;
+use ruvllm_sparse_attention::AttentionBackend as _;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -30,18 +33,24 @@ impl Inputs {
         Self { q: tensor(4), k: tensor(kv_heads), v: tensor(kv_heads) }
     }
 
-    fn run(&self, backend: BackendKind, pattern: &SparsePattern) -> Tensor3 {
-        let input = Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &[] };
-        forward(backend, &input, pattern).expect("the input is valid")
+    fn view(&self) -> Qkv<'_> {
+        Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &[] }
     }
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+/// The crate's own tensor.
+fn convert(tensor: &Tensor3) -> registry::Tensor3 {
+    let [seq, heads, dim] = tensor.shape();
+    registry::Tensor3 { data: tensor.data().to_vec(), seq, heads, dim }
 }
 
-fn milliseconds(work: impl FnOnce() -> Tensor3) -> f64 {
+/// The median and the least.
+fn median_and_least(mut times: Vec<f64>) -> [f64; 2] {
+    times.sort_by(f64::total_cmp);
+    [times[times.len() / 2], times[0]]
+}
+
+fn milliseconds<T>(work: impl FnOnce() -> T) -> f64 {
     let start = Instant::now();
     black_box(work());
     start.elapsed().as_secs_f64() * 1e3
@@ -50,24 +59,41 @@ fn milliseconds(work: impl FnOnce() -> Tensor3) -> f64 {
 fn main() {
     let rounds = std::env::args().nth(1).map_or(41, |rounds| rounds.parse().expect("a number"));
     let pattern = SparsePattern { window: 16, block_size: 32, ..SparsePattern::default() };
-    println!("{:>5} {:>8} {:>10} {:>10} {:>7}", "N", "", "upstream", "ours", "ratio");
+    let kernel = registry::SubquadraticSparseAttention::new(registry::SparseAttentionConfig {
+        window: 16,
+        block_size: 32,
+        ..registry::SparseAttentionConfig::default()
+    })
+    .expect("the pattern is valid");
+    println!(
+        "{:>5} {:>8} {:>10} {:>10} {:>7} {:>7}",
+        "N", "", "upstream", "ours", "ratio", "least"
+    );
     for seq in [64, 256, 1024, 4096] {
-        for (name, kv_heads, ours, theirs) in [
-            ("sparse", 4, BackendKind::Sparse, BackendKind::Upstream),
-            ("gqa", 1, BackendKind::Sparse, BackendKind::Upstream),
-            ("dense", 4, BackendKind::Dense, BackendKind::UpstreamDense),
-        ] {
+        for (name, kv_heads) in [("sparse", 4), ("gqa", 1), ("dense", 4)] {
             if name == "dense" && seq > 1024 {
                 continue;
             }
             let inputs = Inputs::new(seq, kv_heads);
-            let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
+            let [q, k, v] = [&inputs.q, &inputs.k, &inputs.v].map(convert);
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..if name == "dense" { rounds.min(9) } else { rounds } {
-                our_times.push(milliseconds(|| inputs.run(ours, &pattern)));
-                their_times.push(milliseconds(|| inputs.run(theirs, &pattern)));
+                ours.push(milliseconds(|| match name {
+                    "dense" => dense::forward(&inputs.view(), true),
+                    _ => sparse::forward(&inputs.view(), &pattern, Weighting::Plain),
+                }));
+                theirs.push(milliseconds(|| match name {
+                    "dense" => registry::dense_attention(&q, &k, &v, true),
+                    "gqa" => kernel.forward_gqa(&q, &k, &v),
+                    _ => kernel.forward(&q, &k, &v),
+                }));
             }
-            let (ours, theirs) = (median(our_times), median(their_times));
-            println!("{seq:>5} {name:>8} {theirs:>10.4} {ours:>10.4} {:>6.2}x", theirs / ours);
+            let [ours, our_least] = median_and_least(ours);
+            let [theirs, their_least] = median_and_least(theirs);
+            let (ratio, of_least) = (theirs / ours, their_least / our_least);
+            println!(
+                "{seq:>5} {name:>8} {theirs:>10.4} {ours:>10.4} {ratio:>6.2}x {of_least:>6.2}x"
+            );
         }
     }
     decode_steps(&pattern);

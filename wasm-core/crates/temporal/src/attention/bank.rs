@@ -54,6 +54,8 @@ pub(super) struct Bank<E> {
     pub values: Vec<E>,
     /// Numbers per head.
     pub dim: usize,
+    /// `1 / sqrt(dim)`, what products become scores with.
+    pub scale: f32,
     /// Elements per row.
     pub width: usize,
     /// Query heads that read the same part of a row: 4, or the size of a GQA group.
@@ -93,6 +95,11 @@ impl<E: Element> Bank<E> {
     }
 }
 
+/// Returns `1 / sqrt(dim)`.
+pub(super) fn scale(dim: usize) -> f32 {
+    1.0 / libm::sqrtf(dim as f32)
+}
+
 /// Adds `token` to `sum`, number by number.
 pub(super) fn add<E: Element>(sum: &mut [E], token: &[E]) {
     for (sum, number) in sum.iter_mut().zip(token) {
@@ -127,6 +134,7 @@ impl Bank<f32> {
             keys: copy(input.k.data()),
             values: copy(input.v.data()),
             dim,
+            scale: scale(dim),
             width: kv_heads * dim,
             heads_per_part: input.group(),
             first_block: seq,
@@ -146,13 +154,14 @@ impl Bank<F32x4> {
             for token in numbers.chunks_exact(kv_heads * dim) {
                 for group in 0..groups {
                     let heads = heads_of(group, q_heads).map(|head| head / group_size);
-                    interleave(token, dim, heads, |number| copy.push(number));
+                    interleave(token, dim, heads, |numbers| copy.extend_from_slice(numbers));
                 }
             }
             copy
         };
         let (keys, values) = (copy(input.k.data()), copy(input.v.data()));
-        Self { keys, values, dim, width, heads_per_part: LANES, first_block: seq }
+        let scale = scale(dim);
+        Self { keys, values, dim, scale, width, heads_per_part: LANES, first_block: seq }
     }
 }
 
@@ -162,20 +171,22 @@ pub(super) fn heads_of(group: usize, heads: usize) -> [usize; LANES] {
     [0, 1, 2, 3].map(|lane| (group * LANES + lane).min(heads - 1))
 }
 
-/// Calls `push` for each of `dim` numbers with those of four heads of `token`, `[heads * dim]`.
+/// Calls `push` with the `dim` numbers of four heads of `token`, `[heads * dim]`, some at a time.
 #[inline(always)]
 pub(super) fn interleave(
     token: &[f32],
     dim: usize,
     heads: [usize; LANES],
-    mut push: impl FnMut(F32x4),
+    mut push: impl FnMut(&[F32x4]),
 ) {
-    let rows = heads.map(|head| &token[head * dim..][..dim]);
-    let whole = dim - dim % LANES;
-    for d in (0..whole).step_by(LANES) {
-        F32x4::transpose(rows.map(|row| F32x4::load(&row[d..]))).into_iter().for_each(&mut push);
+    let row = |lane: usize| &token[heads[lane] * dim..][..dim];
+    let rows = [row(0), row(1), row(2), row(3)];
+    let [a, b, c, d] = rows.each_ref().map(|row| row.chunks_exact(LANES));
+    for (((a, b), c), d) in a.zip(b).zip(c).zip(d) {
+        let rows = [F32x4::load(a), F32x4::load(b), F32x4::load(c), F32x4::load(d)];
+        push(&F32x4::transpose(rows));
     }
-    for d in whole..dim {
-        push(F32x4::from_array(rows.map(|row| row[d])));
+    for d in dim - dim % LANES..dim {
+        push(&[F32x4::from_array([rows[0][d], rows[1][d], rows[2][d], rows[3][d]])]);
     }
 }

@@ -11,7 +11,7 @@
 //! it is. Query heads that share key heads otherwise (GQA with several key heads) have the few rows
 //! that a step looks at copied into their lanes first.
 
-use super::bank::{Bank, Element, add, divide, heads_of, interleave};
+use super::bank::{Bank, Element, add, divide, heads_of, interleave, scale};
 use super::lanes::{F32x4, LANES};
 use super::plan::{Over, Plan};
 use super::tile::Scratch;
@@ -149,7 +149,7 @@ fn bank<E: Element>(
     first_block: usize,
 ) -> Result<Bank<E>, AttentionError> {
     let (keys, values) = (zeros(rows, width)?, zeros(rows, width)?);
-    Ok(Bank { keys, values, dim, width, heads_per_part, first_block })
+    Ok(Bank { keys, values, dim, scale: scale(dim), width, heads_per_part, first_block })
 }
 
 fn forget_means<E: Element>(bank: &mut Bank<E>) {
@@ -175,9 +175,10 @@ fn add_to_mean<E: Element>(bank: &mut Bank<E>, token: usize, block_size: usize) 
 fn write_lanes(to: &mut [F32x4], token: &[f32], dim: usize) {
     let heads = token.len() / dim;
     for (group, to) in to.chunks_exact_mut(dim).take(heads.div_ceil(LANES)).enumerate() {
-        let mut to = to.iter_mut();
-        interleave(token, dim, heads_of(group, heads), |number| {
-            *to.next().expect("dim numbers") = number;
+        let mut d = 0;
+        interleave(token, dim, heads_of(group, heads), |numbers| {
+            to[d..][..numbers.len()].copy_from_slice(numbers);
+            d += numbers.len();
         });
     }
 }

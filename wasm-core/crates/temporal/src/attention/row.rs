@@ -38,11 +38,10 @@ impl<E: Element> RowOf<'_, E> {
     /// Fills `weights` with `exp(score - max)`, one per visit of this row (steps 1 and 2), and
     /// returns `1 / sum`. `None` when a score is not finite, or there is no edge.
     pub fn weigh(&self, q: &[f32], weights: &mut Vec<f32>) -> Option<f32> {
-        let scale = 1.0 / libm::sqrtf(q.len() as f32);
         let row = self.plan.row + self.at;
         weights.clear();
         for visit in self.plan.visits_of(self.at) {
-            let mut score = self.dot(q, visit.row) * scale;
+            let mut score = self.dot(q, visit.row) * self.bank.scale;
             score -= self.slope * visit.distance(row);
             score += visit.bonus;
             weights.push(score);

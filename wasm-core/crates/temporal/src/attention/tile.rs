@@ -46,16 +46,17 @@ pub(super) fn attend<const Q: usize, E: Element>(
     out: &mut [f32],
 ) -> bool {
     let heads = q.len() / Q / bank.dim;
+    let scale = F32x4::splat(bank.scale);
     for group in 0..heads.div_ceil(LANES) {
         let in_lanes = heads_of(group, heads);
         load_queries::<Q>(q, bank.dim, in_lanes, &mut scratch.q);
         score::<Q, E>(bank, group, &plan.visits, scratch);
-        let scale = F32x4::splat(1.0 / libm::sqrtf(bank.dim as f32));
         let slopes = (!slopes.is_empty()).then(|| in_lanes.map(|head| slopes[head]));
-        if !adjust::<Q>(plan, scale, slopes.map(F32x4::from_array), &mut scratch.weights) {
+        let slopes = slopes.map(F32x4::from_array);
+        let Some(max) = adjust::<Q>(plan, scale, slopes, &mut scratch.weights) else {
             return false;
-        }
-        let inverse_sums = weigh::<Q>(&mut scratch.weights);
+        };
+        let inverse_sums = weigh::<Q>(max, &mut scratch.weights);
         let store = Store { dim: bank.dim, heads, group };
         if !blend::<Q, E>(bank, &plan.visits, &scratch.weights, inverse_sums, store, out) {
             return false;
@@ -74,9 +75,11 @@ fn load_queries<const Q: usize>(
     q.resize(dim * Q, F32x4::splat(0.0));
     for (at, token) in tokens.chunks_exact(tokens.len() / Q).enumerate() {
         let mut d = 0;
-        interleave(token, dim, heads, |number| {
-            q[d * Q + at] = number;
-            d += 1;
+        interleave(token, dim, heads, |numbers| {
+            for number in numbers {
+                q[d * Q + at] = *number;
+                d += 1;
+            }
         });
     }
 }
@@ -92,11 +95,12 @@ fn score<const Q: usize, E: Element>(
     weights.clear();
     for visits in visits.chunks(TILE) {
         // A last tile that is not full repeats its last key.
-        let keys = [0, 1, 2, 3].map(|at| {
+        let key = |at: usize| {
             let row = visits[at.min(visits.len() - 1)].row;
             &bank.keys[bank.start(row, group)..][..bank.dim]
-        });
-        dots::<Q, E>(q, keys).into_iter().for_each(|scores| weights.extend_from_slice(&scores));
+        };
+        let scores = dots::<Q, E>(q, [key(0), key(1), key(2), key(3)]);
+        weights.extend_from_slice(scores.as_flattened());
     }
     weights.truncate(visits.len() * Q);
 }
@@ -106,7 +110,8 @@ fn score<const Q: usize, E: Element>(
 fn dots<const Q: usize, E: Element>(q: &[F32x4], keys: [&[E]; TILE]) -> [[F32x4; Q]; TILE] {
     let mut sums = [[F32x4::splat(0.0); Q]; TILE];
     let dim = q.len() / Q;
-    let keys = keys.map(|key| &key[..dim]);
+    let [a, b, c, d] = keys;
+    let keys = [&a[..dim], &b[..dim], &c[..dim], &d[..dim]];
     for (d, q) in q.chunks_exact(Q).enumerate() {
         for (sums, key) in sums.iter_mut().zip(keys) {
             let key = key[d].lanes();
@@ -119,38 +124,36 @@ fn dots<const Q: usize, E: Element>(q: &[F32x4], keys: [&[E]; TILE]) -> [[F32x4;
 }
 
 /// Makes scores of products: scale, slopes, logarithms of counts; minus infinity where a row does
-/// not look. `false` when a score is not finite.
+/// not look. Returns the largest score of each row, or `None` when a score is not finite.
 fn adjust<const Q: usize>(
     plan: &Plan,
     scale: F32x4,
     slopes: Option<F32x4>,
     scores: &mut [F32x4],
-) -> bool {
+) -> Option<[F32x4; Q]> {
+    let mut max = [F32x4::splat(f32::NEG_INFINITY); Q];
     let mut faults = F32x4::splat(0.0);
     for (visit, scores) in plan.visits.iter().zip(scores.chunks_exact_mut(Q)) {
-        for (at, score) in scores.iter_mut().enumerate() {
-            *score = *score * scale;
+        for (at, (score, max)) in scores.iter_mut().zip(&mut max).enumerate() {
+            let mut sum = *score * scale;
             if let Some(slopes) = slopes {
-                *score = *score - slopes * F32x4::splat(visit.distance(plan.row + at));
+                sum = sum - slopes * F32x4::splat(visit.distance(plan.row + at));
             }
-            *score = *score + F32x4::splat(visit.bonus);
-            faults = faults.or(score.not_finite());
+            sum = sum + F32x4::splat(visit.bonus);
+            faults = faults.or(sum.not_finite());
             if !visit.is_for(at) {
-                *score = F32x4::splat(f32::NEG_INFINITY);
+                sum = F32x4::splat(f32::NEG_INFINITY);
             }
+            *max = max.max(sum);
+            *score = sum;
         }
     }
-    !faults.any()
+    (!faults.any()).then_some(max)
 }
 
 /// Replaces scores by `exp(score - max)` and returns `1 / sum` for each row.
-fn weigh<const Q: usize>(scores: &mut [F32x4]) -> [F32x4; Q] {
-    let mut max = [F32x4::splat(f32::NEG_INFINITY); Q];
-    for scores in scores.chunks_exact(Q) {
-        for (max, score) in max.iter_mut().zip(scores) {
-            *max = max.max(*score);
-        }
-    }
+#[inline(never)]
+fn weigh<const Q: usize>(max: [F32x4; Q], scores: &mut [F32x4]) -> [F32x4; Q] {
     let mut sums = [F32x4::splat(0.0); Q];
     for scores in scores.chunks_exact_mut(Q) {
         for ((score, max), sum) in scores.iter_mut().zip(max).zip(&mut sums) {
@@ -158,7 +161,10 @@ fn weigh<const Q: usize>(scores: &mut [F32x4]) -> [F32x4; Q] {
             *sum = *sum + *score;
         }
     }
-    sums.map(|sum| F32x4::splat(1.0) / sum)
+    for sum in &mut sums {
+        *sum = F32x4::splat(1.0) / *sum;
+    }
+    sums
 }
 
 /// Where the outputs of a group belong.
@@ -188,13 +194,14 @@ fn blend<const Q: usize, E: Element>(
         core::array::from_fn(|_| out_rows.next().expect("a token of output for each row"));
     let whole = dim - dim % TILE;
     for d in (0..whole).step_by(TILE) {
-        let sums = sums::<Q, TILE, E>(&values[d..], bank.width, visits, weights);
-        for ((sums, inverse_sum), out) in sums.into_iter().zip(inverse_sums).zip(&mut out) {
-            let means = sums.map(|sum| sum * inverse_sum);
-            faults = means.iter().fold(faults, |faults, mean| faults.or(mean.not_finite()));
-            let by_head = F32x4::transpose(means);
-            for (out, mean) in out.chunks_exact_mut(dim).zip(by_head) {
-                out[d..d + TILE].copy_from_slice(&mean.to_array());
+        let mut tile = sums::<Q, TILE, E>(&values[d..], bank.width, visits, weights);
+        for ((sums, inverse_sum), out) in tile.iter_mut().zip(inverse_sums).zip(&mut out) {
+            for sum in sums.iter_mut() {
+                *sum = *sum * inverse_sum;
+                faults = faults.or(sum.not_finite());
+            }
+            for (out, means) in out.chunks_exact_mut(dim).zip(F32x4::transpose(*sums)) {
+                out[d..d + TILE].copy_from_slice(&means.to_array());
             }
         }
     }
