@@ -4,7 +4,8 @@ mod support;
 
 use csi_temporal::attention::map::{self, Heads};
 use csi_temporal::attention::{
-    AttentionError, BackendKind, Operand, SparsePattern, Weighting, dense, forward,
+    AttentionError, BackendKind, Operand, SparsePattern, Weighting, Workspace, dense, forward,
+    sparse,
 };
 use csi_temporal::tensor::Tensor3;
 use support::Inputs;
@@ -143,4 +144,16 @@ fn maps_refuse_what_they_cannot_show() {
     let pattern = SparsePattern { block_size: 0, ..SparsePattern::default() };
     let error = map::sparse_row(&case.view(), &pattern, Weighting::Plain, 0, Heads::Mean);
     assert_eq!(error.unwrap_err(), AttentionError::ZeroBlockSize);
+}
+
+#[test]
+fn output_of_another_length_is_refused() {
+    let case = inputs();
+    let (mut workspace, mut out) = (Workspace::new(), vec![0.0; 71]);
+    let expected = AttentionError::RowLength { which: Operand::Q, expected: 72, got: 71 };
+    let (view, pattern) = (case.view(), SparsePattern::default());
+    let dense = dense::forward_into(&view, true, &mut workspace, &mut out);
+    assert_eq!(dense.unwrap_err(), expected);
+    let sparse = sparse::forward_into(&view, &pattern, Weighting::Plain, &mut workspace, &mut out);
+    assert_eq!(sparse.unwrap_err(), expected);
 }

@@ -65,6 +65,26 @@ pub(super) struct Bank<E> {
 }
 
 impl<E: Element> Bank<E> {
+    /// Makes a bank of nothing.
+    pub fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            values: Vec::new(),
+            dim: 0,
+            scale: 0.0,
+            width: 0,
+            heads_per_part: LANES,
+            first_block: 0,
+        }
+    }
+
+    /// Takes on a shape; the rows are up to the caller.
+    pub fn shape(&mut self, first_block: usize, dim: usize, width: usize, heads_per_part: usize) {
+        self.scale = 1.0 / libm::sqrtf(dim as f32);
+        (self.first_block, self.dim) = (first_block, dim);
+        (self.width, self.heads_per_part) = (width, heads_per_part);
+    }
+
     /// Returns where the part of `row` starts that `group` reads.
     #[inline(always)]
     pub fn start(&self, row: usize, group: usize) -> usize {
@@ -95,11 +115,6 @@ impl<E: Element> Bank<E> {
     }
 }
 
-/// Returns `1 / sqrt(dim)`.
-pub(super) fn scale(dim: usize) -> f32 {
-    1.0 / libm::sqrtf(dim as f32)
-}
-
 /// Adds `token` to `sum`, number by number.
 pub(super) fn add<E: Element>(sum: &mut [E], token: &[E]) {
     for (sum, number) in sum.iter_mut().zip(token) {
@@ -122,46 +137,36 @@ pub(super) fn is_shared(q_heads: usize, kv_heads: usize) -> bool {
 }
 
 impl Bank<f32> {
-    /// Copies checked input whose [`is_shared`] holds, with room for `blocks` means.
-    pub fn of(input: &Qkv<'_>, blocks: usize) -> Self {
+    /// Holds a copy of checked input whose [`is_shared`] holds from now on, with room for `blocks`
+    /// means.
+    pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
         let [seq, kv_heads, dim] = input.k.shape();
-        let copy = |numbers: &[f32]| {
-            let mut copy = Vec::with_capacity(numbers.len() + blocks * kv_heads * dim);
-            copy.extend_from_slice(numbers);
-            copy
-        };
-        Self {
-            keys: copy(input.k.data()),
-            values: copy(input.v.data()),
-            dim,
-            scale: scale(dim),
-            width: kv_heads * dim,
-            heads_per_part: input.group(),
-            first_block: seq,
+        self.shape(seq, dim, kv_heads * dim, input.group());
+        for (copy, tensor) in [(&mut self.keys, input.k), (&mut self.values, input.v)] {
+            copy.clear();
+            copy.reserve((seq + blocks) * self.width);
+            copy.extend_from_slice(tensor.data());
         }
     }
 }
 
 impl Bank<F32x4> {
-    /// Copies checked input, with room for `blocks` means.
-    pub fn of(input: &Qkv<'_>, blocks: usize) -> Self {
+    /// Holds a copy of checked input from now on, with room for `blocks` means.
+    pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
         let [seq, kv_heads, dim] = input.k.shape();
         let (q_heads, group_size) = (input.q.heads(), input.group());
         let groups = q_heads.div_ceil(LANES);
-        let width = groups * dim;
-        let copy = |numbers: &[f32]| {
-            let mut copy = Vec::with_capacity((seq + blocks) * width);
-            for token in numbers.chunks_exact(kv_heads * dim) {
+        self.shape(seq, dim, groups * dim, LANES);
+        for (copy, tensor) in [(&mut self.keys, input.k), (&mut self.values, input.v)] {
+            copy.clear();
+            copy.reserve((seq + blocks) * self.width);
+            for token in tensor.data().chunks_exact(kv_heads * dim) {
                 for group in 0..groups {
                     let heads = heads_of(group, q_heads).map(|head| head / group_size);
                     interleave(token, dim, heads, |numbers| copy.extend_from_slice(numbers));
                 }
             }
-            copy
-        };
-        let (keys, values) = (copy(input.k.data()), copy(input.v.data()));
-        let scale = scale(dim);
-        Self { keys, values, dim, scale, width, heads_per_part: LANES, first_block: seq }
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! it is. Query heads that share key heads otherwise (GQA with several key heads) have the few rows
 //! that a step looks at copied into their lanes first.
 
-use super::bank::{Bank, Element, add, divide, heads_of, interleave, scale};
+use super::bank::{Bank, Element, add, divide, heads_of, interleave};
 use super::lanes::{F32x4, LANES};
 use super::plan::{Over, Plan};
 use super::tile::Scratch;
@@ -79,7 +79,7 @@ impl KvCache {
             rows,
             plan: Plan::default(),
             scratch: Scratch::default(),
-            gathered: bank(0, 0, dim, LANES, 0)?,
+            gathered: Bank::new(),
         })
     }
 
@@ -148,8 +148,11 @@ fn bank<E: Element>(
     heads_per_part: usize,
     first_block: usize,
 ) -> Result<Bank<E>, AttentionError> {
-    let (keys, values) = (zeros(rows, width)?, zeros(rows, width)?);
-    Ok(Bank { keys, values, dim, scale: scale(dim), width, heads_per_part, first_block })
+    let mut bank = Bank::new();
+    bank.shape(first_block, dim, width, heads_per_part);
+    bank.keys = zeros(rows, width)?;
+    bank.values = zeros(rows, width)?;
+    Ok(bank)
 }
 
 fn forget_means<E: Element>(bank: &mut Bank<E>) {
@@ -194,7 +197,7 @@ fn gather(
     to: &mut Bank<F32x4>,
 ) {
     let (dim, groups) = (from.dim, q_heads.div_ceil(LANES));
-    (to.dim, to.width, to.heads_per_part) = (dim, groups * dim, LANES);
+    to.shape(longest, dim, groups * dim, LANES);
     for (from_numbers, to_numbers) in [(&from.keys, &mut to.keys), (&from.values, &mut to.values)] {
         to_numbers.clear();
         to_numbers.reserve(longest * groups * dim);

@@ -3,7 +3,7 @@
 //! The reference that sparse attention is measured against, by the same arithmetic.
 
 use super::plan::Over;
-use super::{AttentionError, Qkv, kernel};
+use super::{AttentionError, Qkv, Workspace, kernel};
 use crate::tensor::Tensor3;
 
 /// Computes dense attention, `[seq, q_heads, dim]`.
@@ -14,4 +14,20 @@ use crate::tensor::Tensor3;
 pub fn forward(input: &Qkv<'_>, causal: bool) -> Result<Tensor3, AttentionError> {
     input.validate()?;
     kernel::forward(input, Over::Dense { causal })
+}
+
+/// As [`forward`], into the caller's `out`, `[seq * q_heads * dim]`, by the memory of `workspace`.
+///
+/// # Errors
+///
+/// As [`forward`]; [`AttentionError::RowLength`] for another length of `out`. What `out` holds then
+/// is undefined.
+pub fn forward_into(
+    input: &Qkv<'_>,
+    causal: bool,
+    workspace: &mut Workspace,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    input.validate()?;
+    kernel::forward_into(input, Over::Dense { causal }, workspace, out)
 }

@@ -4,38 +4,90 @@ use super::bank::{self, Bank, Element};
 use super::lanes::F32x4;
 use super::plan::{Over, Plan};
 use super::tile::{self, Scratch};
-use super::{AttentionError, Qkv, row};
+use super::{AttentionError, Operand, Qkv, row};
 use crate::tensor::Tensor3;
 use alloc::vec::Vec;
 
+/// Memory that forward passes work in. A pass that is no larger than an earlier one takes none.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    one: Bank<f32>,
+    lanes: Bank<F32x4>,
+    rows: Rows,
+}
+
+impl Workspace {
+    /// Makes one without memory.
+    pub fn new() -> Self {
+        Self { one: Bank::new(), lanes: Bank::new(), rows: Rows::default() }
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is reused from row to row.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    plan: Plan,
+    scratch: Scratch,
+}
+
 /// Computes attention over a whole window of checked input, `[seq, q_heads, dim]`.
 pub(super) fn forward(input: &Qkv<'_>, over: Over<'_>) -> Result<Tensor3, AttentionError> {
+    let [seq, q_heads, dim] = input.q.shape();
+    let mut out = Tensor3::zeros(seq, q_heads, dim);
+    forward_into(input, over, &mut Workspace::new(), out.data_mut())?;
+    Ok(out)
+}
+
+/// As [`forward`], into the caller's memory.
+///
+/// # Errors
+///
+/// [`AttentionError::RowLength`] for `out`; [`AttentionError::Overflow`].
+pub(super) fn forward_into(
+    input: &Qkv<'_>,
+    over: Over<'_>,
+    workspace: &mut Workspace,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    let (which, expected, got) = (Operand::Q, input.q.data().len(), out.len());
+    if got != expected {
+        return Err(AttentionError::RowLength { which, expected, got });
+    }
+    let Workspace { one, lanes, rows } = workspace;
     if bank::is_shared(input.q.heads(), input.k.heads()) {
-        forward_over(&mut Bank::<f32>::of(input, over.blocks(input)), input, over)
+        one.fill(input, over.blocks(input));
+        forward_over(one, rows, input, over, out)
     } else {
-        forward_over(&mut Bank::<F32x4>::of(input, over.blocks(input)), input, over)
+        lanes.fill(input, over.blocks(input));
+        forward_over(lanes, rows, input, over, out)
     }
 }
 
 fn forward_over<E: Element>(
     bank: &mut Bank<E>,
+    Rows { plan, scratch }: &mut Rows,
     input: &Qkv<'_>,
     over: Over<'_>,
-) -> Result<Tensor3, AttentionError> {
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
     if let Some(block_size) = over.block_size() {
         bank.push_means(block_size);
     }
     let [seq, q_heads, dim] = input.q.shape();
-    let mut out = Tensor3::zeros(seq, q_heads, dim);
-    let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
     let width = 2 * q_heads * dim;
-    let pairs = input.q.data().chunks(width).zip(out.data_mut().chunks_mut(width));
+    let pairs = input.q.data().chunks(width).zip(out.chunks_mut(width));
     for (pair, (q, out)) in pairs.enumerate() {
         let rows = 2 * q.len() / width;
         plan.fill(over, 2 * pair, rows, seq, bank.first_block);
-        attend(bank, &plan, q, input.slopes, &mut scratch, out)?;
+        attend(bank, plan, q, input.slopes, scratch, out)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Computes the rows of a plan: `q` and `out` are `[rows][q_heads * dim]`.
@@ -142,14 +194,22 @@ mod tests {
                 Over::Dense { causal: pattern.causal },
             ] {
                 let tiles = bits(forward(&input, over).unwrap());
-                let in_lanes = one_by_one(&mut Bank::<F32x4>::of(&input, 0), &input, over);
+                let lanes = || {
+                    let mut bank = Bank::<F32x4>::new();
+                    bank.fill(&input, 0);
+                    bank
+                };
+                let in_lanes = one_by_one(&mut lanes(), &input, over);
                 assert!(tiles == in_lanes, "{q_heads}/{kv_heads} heads, dim {dim}, {over:?}");
                 if bank::is_shared(q_heads, kv_heads) {
                     shared += 1;
-                    let bank = &mut Bank::<F32x4>::of(&input, 0);
-                    let lanes = forward_over(bank, &input, over).unwrap();
-                    assert!(bits(lanes) == in_lanes, "shared: {q_heads}/{kv_heads}, {over:?}");
-                    let one = one_by_one(&mut Bank::<f32>::of(&input, 0), &input, over);
+                    let mut out = Tensor3::zeros(seq, q_heads, dim);
+                    let (bank, rows) = (&mut lanes(), &mut Rows::default());
+                    forward_over(bank, rows, &input, over, out.data_mut()).unwrap();
+                    assert!(bits(out) == in_lanes, "shared: {q_heads}/{kv_heads}, {over:?}");
+                    let mut bank = Bank::<f32>::new();
+                    bank.fill(&input, 0);
+                    let one = one_by_one(&mut bank, &input, over);
                     assert!(one == in_lanes, "shared, one by one: {q_heads}/{kv_heads}");
                 }
             }

@@ -97,7 +97,8 @@ impl<'a> Mapper<'a> {
             }
             _ => {}
         }
-        let mut bank = Bank::<F32x4>::of(input, over.blocks(input));
+        let mut bank = Bank::<F32x4>::new();
+        bank.fill(input, over.blocks(input));
         if let Some(block_size) = over.block_size() {
             bank.push_means(block_size);
         }

@@ -35,6 +35,7 @@ mod tile;
 pub mod upstream;
 
 pub use error::{AttentionError, Operand};
+pub use kernel::Workspace;
 pub use pattern::{Edge, EdgeKind, SparsePattern};
 pub use select::{AttentionPath, BackendKind, forward, select_path};
 

@@ -5,7 +5,7 @@
 //! (`saturated_pattern_equals_dense` in the tests shows how much).
 
 use super::plan::Over;
-use super::{AttentionError, Qkv, SparsePattern, Weighting, kernel};
+use super::{AttentionError, Qkv, SparsePattern, Weighting, Workspace, kernel};
 use crate::tensor::Tensor3;
 
 /// Computes sparse attention, `[seq, q_heads, dim]`.
@@ -21,4 +21,22 @@ pub fn forward(
     pattern.validate()?;
     input.validate()?;
     kernel::forward(input, Over::Sparse { pattern, weighting })
+}
+
+/// As [`forward`], into the caller's `out`, `[seq * q_heads * dim]`, by the memory of `workspace`.
+///
+/// # Errors
+///
+/// As [`forward`]; [`AttentionError::RowLength`] for another length of `out`. What `out` holds then
+/// is undefined.
+pub fn forward_into(
+    input: &Qkv<'_>,
+    pattern: &SparsePattern,
+    weighting: Weighting,
+    workspace: &mut Workspace,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    pattern.validate()?;
+    input.validate()?;
+    kernel::forward_into(input, Over::Sparse { pattern, weighting }, workspace, out)
 }
