@@ -170,6 +170,12 @@ impl Bank<F32x4> {
     }
 }
 
+/// Returns the whole fours of a row.
+#[inline(always)]
+fn quads(row: &[f32]) -> core::slice::ChunksExact<'_, f32> {
+    row.chunks_exact(LANES)
+}
+
 /// Returns the heads in the lanes of `group`; lanes beyond the last head repeat it.
 #[inline(always)]
 pub(super) fn heads_of(group: usize, heads: usize) -> [usize; LANES] {
@@ -185,13 +191,14 @@ pub(super) fn interleave(
     mut push: impl FnMut(&[F32x4]),
 ) {
     let row = |lane: usize| &token[heads[lane] * dim..][..dim];
-    let rows = [row(0), row(1), row(2), row(3)];
-    let [a, b, c, d] = rows.each_ref().map(|row| row.chunks_exact(LANES));
-    for (((a, b), c), d) in a.zip(b).zip(c).zip(d) {
+    let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
+    let whole = dim - dim % LANES;
+    let (ab, cd) = (quads(a).zip(quads(b)), quads(c).zip(quads(d)));
+    for ((a, b), (c, d)) in ab.zip(cd) {
         let rows = [F32x4::load(a), F32x4::load(b), F32x4::load(c), F32x4::load(d)];
         push(&F32x4::transpose(rows));
     }
-    for d in dim - dim % LANES..dim {
-        push(&[F32x4::from_array([rows[0][d], rows[1][d], rows[2][d], rows[3][d]])]);
+    for at in whole..dim {
+        push(&[F32x4::from_array([a[at], b[at], c[at], d[at]])]);
     }
 }

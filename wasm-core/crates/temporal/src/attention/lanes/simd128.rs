@@ -40,6 +40,7 @@ impl F32x4 {
 
     /// Has a bit set in each lane that is NaN or infinite, and none in the others.
     #[inline(always)]
+    #[allow(clippy::eq_op, reason = "the difference is NaN for these numbers and 0 for others")]
     pub fn not_finite(self) -> Self {
         self - self
     }
