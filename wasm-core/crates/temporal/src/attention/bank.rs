@@ -158,12 +158,13 @@ impl Bank<F32x4> {
         let groups = q_heads.div_ceil(LANES);
         self.shape(seq, dim, groups * dim, LANES);
         for (copy, tensor) in [(&mut self.keys, input.k), (&mut self.values, input.v)] {
-            copy.clear();
-            copy.reserve((seq + blocks) * self.width);
-            for token in tensor.data().chunks_exact(kv_heads * dim) {
-                for group in 0..groups {
+            copy.reserve(((seq + blocks) * self.width).saturating_sub(copy.len()));
+            copy.resize(seq * self.width, F32x4::splat(0.0));
+            let tokens = tensor.data().chunks_exact(kv_heads * dim);
+            for (token, row) in tokens.zip(copy.chunks_exact_mut(self.width)) {
+                for (group, row) in row.chunks_exact_mut(dim).enumerate() {
                     let heads = heads_of(group, q_heads).map(|head| head / group_size);
-                    interleave(token, dim, heads, |numbers| copy.extend_from_slice(numbers));
+                    interleave(token, dim, heads, row);
                 }
             }
         }
@@ -182,23 +183,17 @@ pub(super) fn heads_of(group: usize, heads: usize) -> [usize; LANES] {
     [0, 1, 2, 3].map(|lane| (group * LANES + lane).min(heads - 1))
 }
 
-/// Calls `push` with the `dim` numbers of four heads of `token`, `[heads * dim]`, some at a time.
+/// Puts the `dim` numbers of four heads of `token`, `[heads * dim]`, into lanes.
 #[inline(always)]
-pub(super) fn interleave(
-    token: &[f32],
-    dim: usize,
-    heads: [usize; LANES],
-    mut push: impl FnMut(&[F32x4]),
-) {
+pub(super) fn interleave(token: &[f32], dim: usize, heads: [usize; LANES], to: &mut [F32x4]) {
     let row = |lane: usize| &token[heads[lane] * dim..][..dim];
     let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
-    let whole = dim - dim % LANES;
     let (ab, cd) = (quads(a).zip(quads(b)), quads(c).zip(quads(d)));
-    for ((a, b), (c, d)) in ab.zip(cd) {
+    for (((a, b), (c, d)), to) in ab.zip(cd).zip(to.chunks_exact_mut(LANES)) {
         let rows = [F32x4::load(a), F32x4::load(b), F32x4::load(c), F32x4::load(d)];
-        push(&F32x4::transpose(rows));
+        to.copy_from_slice(&F32x4::transpose(rows));
     }
-    for at in whole..dim {
-        push(&[F32x4::from_array([a[at], b[at], c[at], d[at]])]);
+    for at in dim - dim % LANES..dim {
+        to[at] = F32x4::from_array([a[at], b[at], c[at], d[at]]);
     }
 }

@@ -178,11 +178,7 @@ fn add_to_mean<E: Element>(bank: &mut Bank<E>, token: usize, block_size: usize) 
 fn write_lanes(to: &mut [F32x4], token: &[f32], dim: usize) {
     let heads = token.len() / dim;
     for (group, to) in to.chunks_exact_mut(dim).take(heads.div_ceil(LANES)).enumerate() {
-        let mut d = 0;
-        interleave(token, dim, heads_of(group, heads), |numbers| {
-            to[d..][..numbers.len()].copy_from_slice(numbers);
-            d += numbers.len();
-        });
+        interleave(token, dim, heads_of(group, heads), to);
     }
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Plan {
     /// How many there are: 1 or 2.
     pub rows: usize,
     pub visits: Vec<Visit>,
+    /// Tells whether some visit may have a bonus.
+    pub has_bonus: bool,
     far: [Vec<Edge>; 2],
 }
 
@@ -86,6 +88,7 @@ impl Plan {
     ) {
         self.row = row;
         self.rows = rows;
+        self.has_bonus = matches!(over, Over::Sparse { weighting: Weighting::LnCount, .. });
         match over {
             Over::Dense { causal } => {
                 let end = |row| if causal { row + 1 } else { seq };

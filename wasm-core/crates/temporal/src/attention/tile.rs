@@ -19,7 +19,7 @@ const TILE: usize = 4;
 /// Memory that tiles work in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
-    /// The queries of a group, `[dim][Q]`.
+    /// The queries of a group, `[Q][dim]`.
     q: Vec<F32x4>,
     /// Scores, then weights, `[visits][Q]`.
     weights: Vec<F32x4>,
@@ -53,7 +53,12 @@ pub(super) fn attend<const Q: usize, E: Element>(
         score::<Q, E>(bank, group, &plan.visits, scratch);
         let slopes = (!slopes.is_empty()).then(|| in_lanes.map(|head| slopes[head]));
         let slopes = slopes.map(F32x4::from_array);
-        let Some(max) = adjust::<Q>(plan, scale, slopes, &mut scratch.weights) else {
+        if slopes.is_some() || plan.has_bonus {
+            add_bias::<Q>(plan, scale, slopes, &mut scratch.weights);
+        } else {
+            scratch.weights.iter_mut().for_each(|score| *score = *score * scale);
+        }
+        let Some(max) = largest::<Q>(&plan.visits, &mut scratch.weights) else {
             return false;
         };
         let inverse_sums = weigh::<Q>(max, &mut scratch.weights);
@@ -65,7 +70,7 @@ pub(super) fn attend<const Q: usize, E: Element>(
     true
 }
 
-/// Puts the queries of four heads into lanes, `[dim][Q]`.
+/// Puts the queries of four heads into lanes, `[Q][dim]`.
 fn load_queries<const Q: usize>(
     tokens: &[f32],
     dim: usize,
@@ -73,14 +78,9 @@ fn load_queries<const Q: usize>(
     q: &mut Vec<F32x4>,
 ) {
     q.resize(dim * Q, F32x4::splat(0.0));
-    for (at, token) in tokens.chunks_exact(tokens.len() / Q).enumerate() {
-        let mut d = 0;
-        interleave(token, dim, heads, |numbers| {
-            for number in numbers {
-                q[d * Q + at] = *number;
-                d += 1;
-            }
-        });
+    let tokens = tokens.chunks_exact(tokens.len() / Q);
+    for (token, q) in tokens.zip(q.chunks_exact_mut(dim)) {
+        interleave(token, dim, heads, q);
     }
 }
 
@@ -112,40 +112,46 @@ fn dots<const Q: usize, E: Element>(q: &[F32x4], keys: [&[E]; TILE]) -> [[F32x4;
     let dim = q.len() / Q;
     let [a, b, c, d] = keys;
     let keys = [&a[..dim], &b[..dim], &c[..dim], &d[..dim]];
-    for (d, q) in q.chunks_exact(Q).enumerate() {
+    let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
+    for d in 0..dim {
         for (sums, key) in sums.iter_mut().zip(keys) {
             let key = key[d].lanes();
-            for (sum, q) in sums.iter_mut().zip(q) {
-                *sum = *sum + *q * key;
+            for (sum, q) in sums.iter_mut().zip(queries) {
+                *sum = *sum + q[d] * key;
             }
         }
     }
     sums
 }
 
-/// Makes scores of products: scale, slopes, logarithms of counts; minus infinity where a row does
-/// not look. Returns the largest score of each row, or `None` when a score is not finite.
-fn adjust<const Q: usize>(
+/// Makes scores of products: scale, slopes, logarithms of counts.
+fn add_bias<const Q: usize>(
     plan: &Plan,
     scale: F32x4,
     slopes: Option<F32x4>,
     scores: &mut [F32x4],
-) -> Option<[F32x4; Q]> {
+) {
+    let slopes = slopes.unwrap_or(F32x4::splat(0.0));
+    for (visit, scores) in plan.visits.iter().zip(scores.chunks_exact_mut(Q)) {
+        for (at, score) in scores.iter_mut().enumerate() {
+            let distance = F32x4::splat(visit.distance(plan.row + at));
+            *score = *score * scale - slopes * distance + F32x4::splat(visit.bonus);
+        }
+    }
+}
+
+/// Returns the largest score of each row, or `None` when a score is not finite. Where a row does
+/// not look, its score becomes minus infinity.
+fn largest<const Q: usize>(visits: &[Visit], scores: &mut [F32x4]) -> Option<[F32x4; Q]> {
     let mut max = [F32x4::splat(f32::NEG_INFINITY); Q];
     let mut faults = F32x4::splat(0.0);
-    for (visit, scores) in plan.visits.iter().zip(scores.chunks_exact_mut(Q)) {
+    for (visit, scores) in visits.iter().zip(scores.chunks_exact_mut(Q)) {
         for (at, (score, max)) in scores.iter_mut().zip(&mut max).enumerate() {
-            let mut sum = *score * scale;
-            if let Some(slopes) = slopes {
-                sum = sum - slopes * F32x4::splat(visit.distance(plan.row + at));
-            }
-            sum = sum + F32x4::splat(visit.bonus);
-            faults = faults.or(sum.not_finite());
+            faults = faults.or(score.not_finite());
             if !visit.is_for(at) {
-                sum = F32x4::splat(f32::NEG_INFINITY);
+                *score = F32x4::splat(f32::NEG_INFINITY);
             }
-            *max = max.max(sum);
-            *score = sum;
+            *max = max.max(*score);
         }
     }
     (!faults.any()).then_some(max)
