@@ -108,6 +108,18 @@ fn overflow_is_an_error_and_not_nan() {
     assert_eq!(error, AttentionError::Overflow { token: 1, head: 0 });
 }
 
+/// Rows are computed two at a time: what only the other one looks at does no harm.
+#[test]
+fn a_row_does_not_overflow_on_what_it_does_not_see() {
+    let mut case = Random::new(1).inputs(2, 1, 1, 1, 0.0);
+    case.q.data_mut().copy_from_slice(&[1e30, 0.0]);
+    case.k.data_mut().copy_from_slice(&[0.0, 1e30]);
+    case.v.data_mut().copy_from_slice(&[1.0, 3.0]);
+    assert_eq!(dense::forward(&case.view(), true).unwrap().data(), [1.0, 2.0]);
+    let error = dense::forward(&case.view(), false).unwrap_err();
+    assert_eq!(error, AttentionError::Overflow { token: 0, head: 0 });
+}
+
 /// The spread of scores may be as wide as f32 allows.
 #[test]
 fn a_peaked_softmax_is_exact() {

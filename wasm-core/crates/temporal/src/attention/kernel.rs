@@ -103,9 +103,9 @@ pub(super) fn attend<E: Element>(
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
     let is_finite = if plan.rows == 2 {
-        tile::attend::<2, E>(bank, plan, q, slopes, scratch, out)
+        tile::attend::<2, 4, E>(bank, plan, q, slopes, scratch, out)
     } else {
-        tile::attend::<1, E>(bank, plan, q, slopes, scratch, out)
+        tile::attend::<1, 8, E>(bank, plan, q, slopes, scratch, out)
     };
     if is_finite {
         return Ok(());

@@ -112,7 +112,7 @@ impl Plan {
         }
     }
 
-    /// Counts what row number `at` looks at, and what it is.
+    /// Returns what row number `at` looks at.
     pub fn visits_of(&self, at: usize) -> impl Iterator<Item = &Visit> {
         self.visits.iter().filter(move |visit| visit.is_for(at))
     }

@@ -13,8 +13,8 @@ use super::plan::{Plan, Visit};
 use crate::math::{Numbers, exp};
 use alloc::vec::Vec;
 
-/// Keys that a tile of scores takes at once, and numbers of values that a tile of outputs does.
-const TILE: usize = 4;
+/// The most keys that a tile of scores takes at once.
+const TILE: usize = 8;
 
 /// Memory that tiles work in.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,10 @@ impl Scratch {
 
 /// Computes the `Q` rows of a plan: every query head of `q` (`[Q][q_heads * dim]`) into `out`.
 /// `false` when a number left the range of `f32`.
-pub(super) fn attend<const Q: usize, E: Element>(
+///
+/// It takes `T` keys, and `T` numbers of the values, at a time; `Q * T = 8` sums fill the registers
+/// without spilling. `T` is a multiple of 4.
+pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     plan: &Plan,
     q: &[f32],
@@ -50,7 +53,7 @@ pub(super) fn attend<const Q: usize, E: Element>(
     for group in 0..heads.div_ceil(LANES) {
         let in_lanes = heads_of(group, heads);
         load_queries::<Q>(q, bank.dim, in_lanes, &mut scratch.q);
-        score::<Q, E>(bank, group, &plan.visits, scratch);
+        score::<Q, T, E>(bank, group, &plan.visits, scratch);
         let slopes = (!slopes.is_empty()).then(|| in_lanes.map(|head| slopes[head]));
         let slopes = slopes.map(F32x4::from_array);
         if slopes.is_some() || plan.has_bonus {
@@ -63,7 +66,7 @@ pub(super) fn attend<const Q: usize, E: Element>(
         };
         let inverse_sums = weigh::<Q>(max, &mut scratch.weights);
         let store = Store { dim: bank.dim, heads, group };
-        if !blend::<Q, E>(bank, &plan.visits, &scratch.weights, inverse_sums, store, out) {
+        if !blend::<Q, T, E>(bank, &plan.visits, &scratch.weights, inverse_sums, store, out) {
             return false;
         }
     }
@@ -85,7 +88,7 @@ fn load_queries<const Q: usize>(
 }
 
 /// Fills `weights` with the products of queries and keys.
-fn score<const Q: usize, E: Element>(
+fn score<const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     group: usize,
     visits: &[Visit],
@@ -93,25 +96,27 @@ fn score<const Q: usize, E: Element>(
 ) {
     let Scratch { q, weights } = scratch;
     weights.clear();
-    for visits in visits.chunks(TILE) {
+    for visits in visits.chunks(T) {
         // A last tile that is not full repeats its last key.
         let key = |at: usize| {
             let row = visits[at.min(visits.len() - 1)].row;
             &bank.keys[bank.start(row, group)..][..bank.dim]
         };
-        let scores = dots::<Q, E>(q, [key(0), key(1), key(2), key(3)]);
+        let scores = dots::<Q, T, E>(q, core::array::from_fn(key));
         weights.extend_from_slice(scores.as_flattened());
     }
     weights.truncate(visits.len() * Q);
 }
 
-/// Sums the products of `Q` queries and four keys, each left to right.
+/// Sums the products of `Q` queries and `T` keys, each left to right.
 #[inline(never)]
-fn dots<const Q: usize, E: Element>(q: &[F32x4], keys: [&[E]; TILE]) -> [[F32x4; Q]; TILE] {
-    let mut sums = [[F32x4::splat(0.0); Q]; TILE];
+fn dots<const Q: usize, const T: usize, E: Element>(
+    q: &[F32x4],
+    keys: [&[E]; T],
+) -> [[F32x4; Q]; T] {
+    let mut sums = [[F32x4::splat(0.0); Q]; T];
     let dim = q.len() / Q;
-    let [a, b, c, d] = keys;
-    let keys = [&a[..dim], &b[..dim], &c[..dim], &d[..dim]];
+    let keys: [&[E]; T] = core::array::from_fn(|at| &keys[at][..dim]);
     let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
     for d in 0..dim {
         for (sums, key) in sums.iter_mut().zip(keys) {
@@ -182,7 +187,7 @@ struct Store {
 }
 
 /// Writes the weighted means of the values. `false` when one is not finite.
-fn blend<const Q: usize, E: Element>(
+fn blend<const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     visits: &[Visit],
     weights: &[F32x4],
@@ -198,16 +203,19 @@ fn blend<const Q: usize, E: Element>(
     let mut out_rows = out_rows.map(|row| &mut row[group * LANES * dim..][..in_lanes * dim]);
     let mut out: [&mut [f32]; Q] =
         core::array::from_fn(|_| out_rows.next().expect("a token of output for each row"));
-    let whole = dim - dim % TILE;
-    for d in (0..whole).step_by(TILE) {
-        let mut tile = sums::<Q, TILE, E>(&values[d..], bank.width, visits, weights);
+    let whole = dim - dim % T;
+    for d in (0..whole).step_by(T) {
+        let mut tile = sums::<Q, T, E>(&values[d..], bank.width, visits, weights);
         for ((sums, inverse_sum), out) in tile.iter_mut().zip(inverse_sums).zip(&mut out) {
             for sum in sums.iter_mut() {
                 *sum = *sum * inverse_sum;
                 faults = faults.or(sum.not_finite());
             }
-            for (out, means) in out.chunks_exact_mut(dim).zip(F32x4::transpose(*sums)) {
-                out[d..d + TILE].copy_from_slice(&means.to_array());
+            for (sums, d) in sums.chunks_exact(LANES).zip((d..).step_by(LANES)) {
+                let by_head = F32x4::transpose([sums[0], sums[1], sums[2], sums[3]]);
+                for (out, means) in out.chunks_exact_mut(dim).zip(by_head) {
+                    out[d..d + LANES].copy_from_slice(&means.to_array());
+                }
             }
         }
     }
