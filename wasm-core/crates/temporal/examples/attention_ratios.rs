@@ -4,10 +4,11 @@
 //!
 //! Causal, window 16, blocks of 32, 4 heads of 32 numbers. Ours is called as a caller does, with
 //! all its checks and conversions, the crate directly and on its own tensors. The times are those
-//! of one machine in one moment; only the ratios carry over.
+//! of one machine in one moment; only the ratios carry over. `kept` is `sparse` in memory that the
+//! caller keeps: what the system takes to hand out fresh pages is left out of it.
 
 use csi_temporal::attention::decode::{KvCache, decode_step_into};
-use csi_temporal::attention::{Qkv, SparsePattern, Weighting, dense, sparse};
+use csi_temporal::attention::{Qkv, SparsePattern, Weighting, Workspace, dense, sparse};
 use csi_temporal::tensor::Tensor3;
 use ruvllm_sparse_attention as registry;
 use ruvllm_sparse_attention::AttentionBackend as _;
@@ -70,17 +71,23 @@ fn main() {
         "N", "", "upstream", "ours", "ratio", "least"
     );
     for seq in [64, 256, 1024, 4096] {
-        for (name, kv_heads) in [("sparse", 4), ("gqa", 1), ("dense", 4)] {
+        for (name, kv_heads) in [("sparse", 4), ("kept", 4), ("gqa", 1), ("dense", 4)] {
             if name == "dense" && seq > 1024 {
                 continue;
             }
             let inputs = Inputs::new(seq, kv_heads);
             let [q, k, v] = [&inputs.q, &inputs.k, &inputs.v].map(convert);
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            let (mut workspace, mut out) = (Workspace::new(), vec![0.0; seq * 4 * 32]);
+            let weighting = Weighting::Plain;
             for _ in 0..if name == "dense" { rounds.min(9) } else { rounds } {
                 ours.push(milliseconds(|| match name {
-                    "dense" => dense::forward(&inputs.view(), true),
-                    _ => sparse::forward(&inputs.view(), &pattern, Weighting::Plain),
+                    "dense" => dense::forward(&inputs.view(), true).map(drop),
+                    "kept" => {
+                        let view = inputs.view();
+                        sparse::forward_into(&view, &pattern, weighting, &mut workspace, &mut out)
+                    }
+                    _ => sparse::forward(&inputs.view(), &pattern, weighting).map(drop),
                 }));
                 theirs.push(milliseconds(|| match name {
                     "dense" => registry::dense_attention(&q, &k, &v, true),
