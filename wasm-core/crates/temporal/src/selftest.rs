@@ -11,6 +11,7 @@ use crate::feature::{Extractor, MeanRemoval, PipelineConfig};
 use crate::frame::{CsiFrame, CsiValues};
 use crate::half::{f16_to_f32, f32_to_f16};
 use crate::head::TemporalHead;
+use crate::math;
 use crate::rvne::{
     AttentionPattern, AttentionRecord, DEFAULT_SEED, Dtype, Embedding, FeedForward,
     FeedForwardLayer, HeadShape, Normalisation, Trailer, WeightBlob,
@@ -40,6 +41,7 @@ type Table = Vec<(&'static str, u64)>;
 fn functions(table: &mut Table) {
     let grid =
         |from: f32, to: f32| (0..2000).map(move |step| from + (to - from) * (step as f32 / 1999.0));
+    table.push(("exp", hash(grid(-90.0, 0.0).map(math::exp))));
     table.push(("libm-expf", hash(grid(-90.0, 0.0).map(libm::expf))));
     table.push(("libm-logf", hash(grid(1.0, 512.0).map(libm::logf))));
     table.push(("libm-sqrtf", hash(grid(0.0, 70000.0).map(libm::sqrtf))));
@@ -60,19 +62,24 @@ fn kernels(table: &mut Table) {
     let gqa = Inputs::new(2, 80, 4, 2, 8, 1.0);
     let mqa = Inputs::new(3, 80, 4, 1, 32, 2.0);
     let odd = Inputs::new(4, 61, 3, 3, 7, 4.0);
+    let wide = Inputs::new(13, 131, 9, 3, 18, 1.0);
+    let long = Inputs::new(14, 700, 4, 4, 32, 1.0);
     let sloped = Inputs { slopes: vec![0.0, 0.03125, 0.25, 1.5], ..mqa.clone() };
     use BackendKind::{Dense, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated};
-    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 18] = [
+    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 21] = [
         ("dense-mha", &mha, Dense, &NARROW),
         ("dense-mqa", &mqa, Dense, &NARROW),
         ("dense-both-ways", &odd, Dense, &BOTH_WAYS),
         ("dense-slopes", &sloped, Dense, &NARROW),
+        ("dense-wide", &wide, Dense, &NARROW),
         ("sparse-mha", &mha, Sparse, &NARROW),
         ("sparse-gqa", &gqa, Sparse, &NARROW),
         ("sparse-mqa", &mqa, Sparse, &NARROW),
         ("sparse-odd", &odd, Sparse, &NARROW),
         ("sparse-both-ways", &odd, Sparse, &BOTH_WAYS),
         ("sparse-slopes", &sloped, Sparse, &NARROW),
+        ("sparse-wide", &wide, Sparse, &NARROW),
+        ("sparse-long", &long, Sparse, &NARROW),
         ("ln-count-mha", &mha, SparseLnCount, &NARROW),
         ("ln-count-mqa", &mqa, SparseLnCount, &NARROW),
         ("ln-count-both-ways", &gqa, SparseLnCount, &BOTH_WAYS),

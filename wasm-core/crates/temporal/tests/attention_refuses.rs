@@ -4,7 +4,8 @@ mod support;
 
 use csi_temporal::attention::map::{self, Heads};
 use csi_temporal::attention::{
-    AttentionError, BackendKind, Operand, SparsePattern, Weighting, dense, forward,
+    AttentionError, BackendKind, Operand, SparsePattern, Weighting, Workspace, dense, forward,
+    sparse,
 };
 use csi_temporal::tensor::Tensor3;
 use support::Inputs;
@@ -107,6 +108,18 @@ fn overflow_is_an_error_and_not_nan() {
     assert_eq!(error, AttentionError::Overflow { token: 1, head: 0 });
 }
 
+/// Rows are computed two at a time: what only the other one looks at does no harm.
+#[test]
+fn a_row_does_not_overflow_on_what_it_does_not_see() {
+    let mut case = Random::new(1).inputs(2, 1, 1, 1, 0.0);
+    case.q.data_mut().copy_from_slice(&[1e30, 0.0]);
+    case.k.data_mut().copy_from_slice(&[0.0, 1e30]);
+    case.v.data_mut().copy_from_slice(&[1.0, 3.0]);
+    assert_eq!(dense::forward(&case.view(), true).unwrap().data(), [1.0, 2.0]);
+    let error = dense::forward(&case.view(), false).unwrap_err();
+    assert_eq!(error, AttentionError::Overflow { token: 0, head: 0 });
+}
+
 /// The spread of scores may be as wide as f32 allows.
 #[test]
 fn a_peaked_softmax_is_exact() {
@@ -143,4 +156,16 @@ fn maps_refuse_what_they_cannot_show() {
     let pattern = SparsePattern { block_size: 0, ..SparsePattern::default() };
     let error = map::sparse_row(&case.view(), &pattern, Weighting::Plain, 0, Heads::Mean);
     assert_eq!(error.unwrap_err(), AttentionError::ZeroBlockSize);
+}
+
+#[test]
+fn output_of_another_length_is_refused() {
+    let case = inputs();
+    let (mut workspace, mut out) = (Workspace::new(), vec![0.0; 71]);
+    let expected = AttentionError::RowLength { which: Operand::Q, expected: 72, got: 71 };
+    let (view, pattern) = (case.view(), SparsePattern::default());
+    let dense = dense::forward_into(&view, true, &mut workspace, &mut out);
+    assert_eq!(dense.unwrap_err(), expected);
+    let sparse = sparse::forward_into(&view, &pattern, Weighting::Plain, &mut workspace, &mut out);
+    assert_eq!(sparse.unwrap_err(), expected);
 }

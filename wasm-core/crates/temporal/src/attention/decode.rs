@@ -6,9 +6,16 @@
 //!
 //! A block's mean is summed as its tokens arrive and divided when the last one does. Rows only
 //! ever look at complete blocks, so the open block's sum is never read.
+//!
+//! Several key heads lie side by side in lanes, padded to a multiple of four; one alone is kept as
+//! it is. Query heads that share key heads otherwise (GQA with several key heads) have the few rows
+//! that a step looks at copied into their lanes first.
 
-use super::row::{Landmarks, Memory, RowPlan, add, divide};
-use super::{AttentionError, Operand, SparsePattern, Weighting, check_finite, check_heads};
+use super::bank::{Bank, Element, add, divide, heads_of, interleave};
+use super::lanes::{F32x4, LANES};
+use super::plan::{Over, Plan};
+use super::tile::Scratch;
+use super::{AttentionError, Operand, SparsePattern, Weighting, check_finite, check_heads, kernel};
 use crate::tensor::Tensor3;
 use alloc::vec::Vec;
 
@@ -20,11 +27,19 @@ pub struct KvCache {
     dim: usize,
     block_size: usize,
     len: usize,
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    landmarks: Landmarks,
-    plan: RowPlan,
-    weights: Vec<f32>,
+    rows: Rows,
+    plan: Plan,
+    scratch: Scratch,
+    gathered: Bank<F32x4>,
+}
+
+/// Tokens, then means of blocks.
+#[derive(Clone, Debug)]
+enum Rows {
+    /// One key head.
+    One(Bank<f32>),
+    /// Several, in lanes.
+    Lanes(Bank<F32x4>),
 }
 
 impl KvCache {
@@ -46,9 +61,14 @@ impl KvCache {
         }
         // Blocks that can ever be complete or open.
         let blocks = capacity.div_ceil(block_size);
-        let landmarks = Landmarks {
-            keys: zeros(blocks, kv_heads, dim)?,
-            values: zeros(blocks, kv_heads, dim)?,
+        let rows = capacity.checked_add(blocks).ok_or(AttentionError::CacheTooLarge)?;
+        let rows = if kv_heads == 1 {
+            // Every query head reads the one part there is.
+            Rows::One(bank(rows, dim, dim, usize::MAX, capacity)?)
+        } else {
+            let width =
+                kv_heads.div_ceil(LANES).checked_mul(dim).ok_or(AttentionError::CacheTooLarge)?;
+            Rows::Lanes(bank(rows, width, dim, LANES, capacity)?)
         };
         Ok(Self {
             capacity,
@@ -56,11 +76,10 @@ impl KvCache {
             dim,
             block_size,
             len: 0,
-            keys: zeros(capacity, kv_heads, dim)?,
-            values: zeros(capacity, kv_heads, dim)?,
-            landmarks,
-            plan: RowPlan::default(),
-            weights: Vec::new(),
+            rows,
+            plan: Plan::default(),
+            scratch: Scratch::default(),
+            gathered: Bank::new(),
         })
     }
 
@@ -82,8 +101,10 @@ impl KvCache {
     /// Forgets all tokens and keeps the memory.
     pub fn reset(&mut self) {
         self.len = 0;
-        self.landmarks.keys.fill(0.0);
-        self.landmarks.values.fill(0.0);
+        match &mut self.rows {
+            Rows::One(bank) => forget_means(bank),
+            Rows::Lanes(bank) => forget_means(bank),
+        }
     }
 
     /// Adds the newest token: `k` and `v`, `[kv_heads * dim]` each.
@@ -101,22 +122,92 @@ impl KvCache {
         if self.len == self.capacity {
             return Err(AttentionError::CacheFull { capacity: self.capacity });
         }
-        let (token, block) = (self.len * width, self.len / self.block_size * width);
-        self.len += 1;
-        let is_complete = self.len.is_multiple_of(self.block_size);
-        for (tokens, means, row) in [
-            (&mut self.keys, &mut self.landmarks.keys, k),
-            (&mut self.values, &mut self.landmarks.values, v),
-        ] {
-            tokens[token..][..width].copy_from_slice(row);
-            let mean = &mut means[block..][..width];
-            add(mean, row);
-            if is_complete {
-                divide(mean, self.block_size);
+        let (len, block_size) = (self.len, self.block_size);
+        match &mut self.rows {
+            Rows::One(bank) => {
+                bank.keys[len * width..][..width].copy_from_slice(k);
+                bank.values[len * width..][..width].copy_from_slice(v);
+                add_to_mean(bank, len, block_size);
+            }
+            Rows::Lanes(bank) => {
+                write_lanes(&mut bank.keys[len * bank.width..], k, self.dim);
+                write_lanes(&mut bank.values[len * bank.width..], v, self.dim);
+                add_to_mean(bank, len, block_size);
             }
         }
+        self.len += 1;
         Ok(())
     }
+}
+
+/// Makes a bank of zeros.
+fn bank<E: Element>(
+    rows: usize,
+    width: usize,
+    dim: usize,
+    heads_per_part: usize,
+    first_block: usize,
+) -> Result<Bank<E>, AttentionError> {
+    let mut bank = Bank::new();
+    bank.shape(first_block, dim, width, heads_per_part);
+    bank.keys = zeros(rows, width)?;
+    bank.values = zeros(rows, width)?;
+    Ok(bank)
+}
+
+fn forget_means<E: Element>(bank: &mut Bank<E>) {
+    let start = bank.first_block * bank.width;
+    bank.keys[start..].fill(E::splat(0.0));
+    bank.values[start..].fill(E::splat(0.0));
+}
+
+/// Adds token `token` to its block's sum, which becomes a mean with the block's last token.
+fn add_to_mean<E: Element>(bank: &mut Bank<E>, token: usize, block_size: usize) {
+    let (width, first_block) = (bank.width, bank.first_block);
+    for numbers in [&mut bank.keys, &mut bank.values] {
+        let (tokens, means) = numbers.split_at_mut(first_block * width);
+        let mean = &mut means[token / block_size * width..][..width];
+        add(mean, &tokens[token * width..][..width]);
+        if (token + 1).is_multiple_of(block_size) {
+            divide(mean, block_size);
+        }
+    }
+}
+
+/// Puts the heads of `token`, `[heads * dim]`, into lanes.
+fn write_lanes(to: &mut [F32x4], token: &[f32], dim: usize) {
+    let heads = token.len() / dim;
+    for (group, to) in to.chunks_exact_mut(dim).take(heads.div_ceil(LANES)).enumerate() {
+        interleave(token, dim, heads_of(group, heads), to);
+    }
+}
+
+/// Copies the rows of `plan` into the lanes of their query heads, and makes the plan name the
+/// copies. Takes memory for `longest` rows.
+fn gather(
+    from: &Bank<F32x4>,
+    plan: &mut Plan,
+    q_heads: usize,
+    kv_heads: usize,
+    longest: usize,
+    to: &mut Bank<F32x4>,
+) {
+    let (dim, groups) = (from.dim, q_heads.div_ceil(LANES));
+    to.shape(longest, dim, groups * dim, LANES);
+    for (from_numbers, to_numbers) in [(&from.keys, &mut to.keys), (&from.values, &mut to.values)] {
+        to_numbers.clear();
+        to_numbers.reserve(longest * groups * dim);
+        for visit in &plan.visits {
+            let row = &from_numbers[visit.row * from.width..][..from.width];
+            for group in 0..groups {
+                let heads = heads_of(group, q_heads).map(|head| head / (q_heads / kv_heads));
+                let number = |d: usize, head: usize| row[head / LANES * dim + d].lane(head % LANES);
+                to_numbers
+                    .extend((0..dim).map(|d| F32x4::from_array(heads.map(|head| number(d, head)))));
+            }
+        }
+    }
+    plan.visits.iter_mut().enumerate().for_each(|(at, visit)| visit.row = at);
 }
 
 /// Computes attention of the newest token of `cache`, `[1, q_heads, dim]`, as upstream weighs it.
@@ -171,25 +262,24 @@ pub fn decode_step_into(
     super::check_slopes(slopes, q_heads)?;
     check_finite(Operand::Q, q, q_heads, cache.dim, row)?;
 
-    let KvCache { plan, weights, .. } = cache;
+    let KvCache { capacity, kv_heads, dim, len, rows, plan, scratch, gathered, .. } = cache;
     // Room for the longest row the cache can have: the window, and a far edge per power of two for
     // tokens and for blocks, beside token 0 and the two nearest blocks.
-    let strides = (usize::BITS - cache.capacity.leading_zeros()) as usize;
-    let far = 2 * strides + 3;
-    plan.far.clear();
-    plan.far.reserve(far);
-    weights.clear();
-    weights.reserve(pattern.window.min(cache.capacity) + 1 + far);
-
-    plan.sparse(pattern, row, cache.len);
-    let memory = Memory {
-        keys: &cache.keys,
-        values: &cache.values,
-        landmarks: &cache.landmarks,
-        kv_heads: cache.kv_heads,
-        dim: cache.dim,
-    };
-    memory.attend(q, plan, weighting, slopes, weights, out)
+    let strides = (usize::BITS - capacity.leading_zeros()) as usize;
+    let longest = pattern.window.min(*capacity) + 1 + 2 * strides + 3;
+    plan.reserve(longest);
+    scratch.reserve(*dim, longest);
+    plan.fill(Over::Sparse { pattern, weighting }, row, 1, *len, *capacity);
+    match rows {
+        Rows::One(bank) => kernel::attend(bank, plan, q, slopes, scratch, out),
+        Rows::Lanes(bank) if *kv_heads == q_heads => {
+            kernel::attend(bank, plan, q, slopes, scratch, out)
+        }
+        Rows::Lanes(bank) => {
+            gather(bank, plan, q_heads, *kv_heads, longest, gathered);
+            kernel::attend(gathered, plan, q, slopes, scratch, out)
+        }
+    }
 }
 
 fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), AttentionError> {
@@ -200,10 +290,10 @@ fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), Attenti
     }
 }
 
-fn zeros(tokens: usize, heads: usize, dim: usize) -> Result<Vec<f32>, AttentionError> {
-    let len = tokens.checked_mul(heads).and_then(|rows| rows.checked_mul(dim));
+fn zeros<E: Element>(rows: usize, width: usize) -> Result<Vec<E>, AttentionError> {
     let mut numbers = Vec::new();
-    len.and_then(|len| numbers.try_reserve_exact(len).ok().map(|()| numbers.resize(len, 0.0)))
-        .ok_or(AttentionError::CacheTooLarge)?;
+    let len = rows.checked_mul(width).ok_or(AttentionError::CacheTooLarge)?;
+    numbers.try_reserve_exact(len).map_err(|_| AttentionError::CacheTooLarge)?;
+    numbers.resize(len, E::splat(0.0));
     Ok(numbers)
 }

@@ -4,8 +4,10 @@
 //! `w` over `n` tokens adds `w / n` to each of them, on top of what they get as tokens. Every row
 //! sums to 1 up to rounding. Weights come from the same arithmetic as the output.
 
-use super::row::{Landmarks, Memory, RowPlan, Scoring};
-use super::sparse::landmarks_of;
+use super::bank::Bank;
+use super::lanes::F32x4;
+use super::plan::{Over, Plan};
+use super::row::RowOf;
 use super::{AttentionError, Qkv, SparsePattern, Weighting};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -34,7 +36,7 @@ pub fn dense_row(
     row: usize,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    one_row(&Mapper::new(input, None, Weighting::Plain, heads)?, Plan::Dense { causal }, row)
+    one_row(&Mapper::new(input, Over::Dense { causal }, heads)?, row)
 }
 
 /// Computes one row of the sparse map, `[seq]`.
@@ -49,7 +51,7 @@ pub fn sparse_row(
     row: usize,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    one_row(&Mapper::new(input, Some(pattern), weighting, heads)?, Plan::Sparse(pattern), row)
+    one_row(&Mapper::new(input, Over::Sparse { pattern, weighting }, heads)?, row)
 }
 
 /// Computes the dense map, `[seq * seq]`, one row after the other.
@@ -58,7 +60,7 @@ pub fn sparse_row(
 ///
 /// As [`dense_row`]; [`AttentionError::MapTooLarge`].
 pub fn dense_map(input: &Qkv<'_>, causal: bool, heads: Heads) -> Result<Vec<f32>, AttentionError> {
-    all_rows(&Mapper::new(input, None, Weighting::Plain, heads)?, Plan::Dense { causal })
+    all_rows(&Mapper::new(input, Over::Dense { causal }, heads)?)
 }
 
 /// Computes the sparse map, `[seq * seq]`, one row after the other.
@@ -72,30 +74,19 @@ pub fn sparse_map(
     weighting: Weighting,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    all_rows(&Mapper::new(input, Some(pattern), weighting, heads)?, Plan::Sparse(pattern))
-}
-
-#[derive(Clone, Copy)]
-enum Plan<'a> {
-    Dense { causal: bool },
-    Sparse(&'a SparsePattern),
+    all_rows(&Mapper::new(input, Over::Sparse { pattern, weighting }, heads)?)
 }
 
 struct Mapper<'a> {
     input: &'a Qkv<'a>,
-    landmarks: Landmarks,
-    weighting: Weighting,
+    over: Over<'a>,
+    bank: Bank<F32x4>,
     heads: Heads,
 }
 
 impl<'a> Mapper<'a> {
-    fn new(
-        input: &'a Qkv<'a>,
-        pattern: Option<&SparsePattern>,
-        weighting: Weighting,
-        heads: Heads,
-    ) -> Result<Self, AttentionError> {
-        if let Some(pattern) = pattern {
+    fn new(input: &'a Qkv<'a>, over: Over<'a>, heads: Heads) -> Result<Self, AttentionError> {
+        if let Over::Sparse { pattern, .. } = over {
             pattern.validate()?;
         }
         input.validate()?;
@@ -106,18 +97,23 @@ impl<'a> Mapper<'a> {
             }
             _ => {}
         }
-        let landmarks = pattern.map(|pattern| landmarks_of(input, pattern)).unwrap_or_default();
-        Ok(Self { input, landmarks, weighting, heads })
+        let mut bank = Bank::<F32x4>::new();
+        bank.fill(input, over.blocks(input));
+        if let Some(block_size) = over.block_size() {
+            bank.push_means(block_size);
+        }
+        Ok(Self { input, over, bank, heads })
     }
 
-    /// Adds the weights of a planned row to `out`, which holds zeros.
+    /// Adds the weights of a row to `out`, which holds zeros.
     fn row(
         &self,
-        plan: &RowPlan,
+        row: usize,
+        plan: &mut Plan,
         weights: &mut Vec<f32>,
         out: &mut [f32],
     ) -> Result<(), AttentionError> {
-        let memory = Memory::of(self.input, &self.landmarks);
+        plan.fill(self.over, row, 1, self.input.q.seq(), self.bank.first_block);
         let heads = match self.heads {
             Heads::One(head) => head..head + 1,
             Heads::Mean => 0..self.input.q.heads(),
@@ -125,17 +121,12 @@ impl<'a> Mapper<'a> {
         let share = 1.0 / heads.len() as f32;
         for head in heads {
             let slope = self.input.slopes.get(head).copied().unwrap_or(0.0);
-            let scoring = Scoring { weighting: self.weighting, slope };
-            let q = self.input.q.row(plan.row, head);
-            let inverse_sum = memory
-                .weigh(q, head / self.input.group(), plan, scoring, weights)
-                .ok_or(AttentionError::Overflow { token: plan.row, head })?;
-            let (near, far) = weights.split_at(plan.window.len());
-            for (out, weight) in out[plan.window.clone()].iter_mut().zip(near) {
-                *out += weight * inverse_sum * share;
-            }
-            for (edge, weight) in plan.far.iter().zip(far) {
-                let tokens = edge.tokens();
+            let one = RowOf { bank: &self.bank, plan, at: 0, head, slope };
+            let inverse_sum = one
+                .weigh(self.input.q.row(row, head), weights)
+                .ok_or(AttentionError::Overflow { token: row, head })?;
+            for (visit, weight) in plan.visits.iter().zip(weights.iter()) {
+                let tokens = visit.tokens.clone();
                 let per_token = weight * inverse_sum * share / tokens.len() as f32;
                 out[tokens].iter_mut().for_each(|out| *out += per_token);
             }
@@ -144,36 +135,25 @@ impl<'a> Mapper<'a> {
     }
 }
 
-impl Plan<'_> {
-    fn fill(self, plan: &mut RowPlan, row: usize, seq: usize) {
-        match self {
-            Self::Dense { causal } => plan.dense(row, seq, causal),
-            Self::Sparse(pattern) => plan.sparse(pattern, row, seq),
-        }
-    }
-}
-
-fn one_row(mapper: &Mapper<'_>, plan: Plan<'_>, row: usize) -> Result<Vec<f32>, AttentionError> {
+fn one_row(mapper: &Mapper<'_>, row: usize) -> Result<Vec<f32>, AttentionError> {
     let seq = mapper.input.q.seq();
     if row >= seq {
         return Err(AttentionError::RowOutOfRange { row, seq });
     }
-    let (mut buffer, mut weights, mut out) = (RowPlan::default(), Vec::new(), vec![0.0; seq]);
-    plan.fill(&mut buffer, row, seq);
-    mapper.row(&buffer, &mut weights, &mut out)?;
+    let mut out = vec![0.0; seq];
+    mapper.row(row, &mut Plan::default(), &mut Vec::new(), &mut out)?;
     Ok(out)
 }
 
-fn all_rows(mapper: &Mapper<'_>, plan: Plan<'_>) -> Result<Vec<f32>, AttentionError> {
+fn all_rows(mapper: &Mapper<'_>) -> Result<Vec<f32>, AttentionError> {
     let seq = mapper.input.q.seq();
     if seq > MAX_MAP_SEQ {
         return Err(AttentionError::MapTooLarge { seq, max: MAX_MAP_SEQ });
     }
-    let (mut buffer, mut weights) = (RowPlan::default(), Vec::new());
+    let (mut plan, mut weights) = (Plan::default(), Vec::new());
     let mut out = vec![0.0; seq * seq];
     for (row, out) in out.chunks_exact_mut(seq.max(1)).enumerate() {
-        plan.fill(&mut buffer, row, seq);
-        mapper.row(&buffer, &mut weights, out)?;
+        mapper.row(row, &mut plan, &mut weights, out)?;
     }
     Ok(out)
 }

@@ -4,9 +4,8 @@
 //! tokens are also seen through their mean, so causal rows at a block's end count them twice
 //! (`saturated_pattern_equals_dense` in the tests shows how much).
 
-use super::dense::forward_rows;
-use super::row::Landmarks;
-use super::{AttentionError, Qkv, SparsePattern, Weighting};
+use super::plan::Over;
+use super::{AttentionError, Qkv, SparsePattern, Weighting, Workspace, kernel};
 use crate::tensor::Tensor3;
 
 /// Computes sparse attention, `[seq, q_heads, dim]`.
@@ -21,16 +20,23 @@ pub fn forward(
 ) -> Result<Tensor3, AttentionError> {
     pattern.validate()?;
     input.validate()?;
-    let seq = input.q.seq();
-    let landmarks = landmarks_of(input, pattern);
-    forward_rows(input, &landmarks, weighting, |plan, row| plan.sparse(pattern, row, seq))
+    kernel::forward(input, Over::Sparse { pattern, weighting })
 }
 
-/// Averages the blocks, if the pattern looks at any.
-pub(super) fn landmarks_of(input: &Qkv<'_>, pattern: &SparsePattern) -> Landmarks {
-    if !pattern.landmarks {
-        return Landmarks::default();
-    }
-    let width = input.k.heads() * input.k.dim();
-    Landmarks::of(input.k.data(), input.v.data(), width, pattern.block_size)
+/// As [`forward`], into the caller's `out`, `[seq * q_heads * dim]`, by the memory of `workspace`.
+///
+/// # Errors
+///
+/// As [`forward`]; [`AttentionError::RowLength`] for another length of `out`. What `out` holds then
+/// is undefined.
+pub fn forward_into(
+    input: &Qkv<'_>,
+    pattern: &SparsePattern,
+    weighting: Weighting,
+    workspace: &mut Workspace,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    pattern.validate()?;
+    input.validate()?;
+    kernel::forward_into(input, Over::Sparse { pattern, weighting }, workspace, out)
 }

@@ -1,0 +1,219 @@
+//! Attention over checked input: which bank, which rows together, and what to do on overflow.
+
+use super::bank::{self, Bank, Element};
+use super::lanes::F32x4;
+use super::plan::{Over, Plan};
+use super::tile::{self, Scratch};
+use super::{AttentionError, Operand, Qkv, row};
+use crate::tensor::Tensor3;
+use alloc::vec::Vec;
+
+/// Memory that forward passes work in. A pass that is no larger than an earlier one takes none.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    one: Bank<f32>,
+    lanes: Bank<F32x4>,
+    rows: Rows,
+}
+
+impl Workspace {
+    /// Makes one without memory.
+    pub fn new() -> Self {
+        Self { one: Bank::new(), lanes: Bank::new(), rows: Rows::default() }
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is reused from row to row.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    plan: Plan,
+    scratch: Scratch,
+}
+
+/// Computes attention over a whole window of checked input, `[seq, q_heads, dim]`.
+pub(super) fn forward(input: &Qkv<'_>, over: Over<'_>) -> Result<Tensor3, AttentionError> {
+    let [seq, q_heads, dim] = input.q.shape();
+    let mut out = Tensor3::zeros(seq, q_heads, dim);
+    forward_into(input, over, &mut Workspace::new(), out.data_mut())?;
+    Ok(out)
+}
+
+/// As [`forward`], into the caller's memory.
+///
+/// # Errors
+///
+/// [`AttentionError::RowLength`] for `out`; [`AttentionError::Overflow`].
+pub(super) fn forward_into(
+    input: &Qkv<'_>,
+    over: Over<'_>,
+    workspace: &mut Workspace,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    let (which, expected, got) = (Operand::Q, input.q.data().len(), out.len());
+    if got != expected {
+        return Err(AttentionError::RowLength { which, expected, got });
+    }
+    let Workspace { one, lanes, rows } = workspace;
+    if bank::is_shared(input.q.heads(), input.k.heads()) {
+        one.fill(input, over.blocks(input));
+        forward_over(one, rows, input, over, out)
+    } else {
+        lanes.fill(input, over.blocks(input));
+        forward_over(lanes, rows, input, over, out)
+    }
+}
+
+fn forward_over<E: Element>(
+    bank: &mut Bank<E>,
+    Rows { plan, scratch }: &mut Rows,
+    input: &Qkv<'_>,
+    over: Over<'_>,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    if let Some(block_size) = over.block_size() {
+        bank.push_means(block_size);
+    }
+    let [seq, q_heads, dim] = input.q.shape();
+    let width = 2 * q_heads * dim;
+    let pairs = input.q.data().chunks(width).zip(out.chunks_mut(width));
+    for (pair, (q, out)) in pairs.enumerate() {
+        let rows = 2 * q.len() / width;
+        plan.fill(over, 2 * pair, rows, seq, bank.first_block);
+        attend(bank, plan, q, input.slopes, scratch, out)?;
+    }
+    Ok(())
+}
+
+/// Computes the rows of a plan: `q` and `out` are `[rows][q_heads * dim]`.
+///
+/// A tile with numbers that left the range of `f32` is done again row by row and head by head: the
+/// other row of a pair may have seen what this one does not, and the error names the head.
+pub(super) fn attend<E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    q: &[f32],
+    slopes: &[f32],
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    let is_finite = if plan.rows == 2 {
+        tile::attend::<2, 4, E>(bank, plan, q, slopes, scratch, out)
+    } else {
+        tile::attend::<1, 8, E>(bank, plan, q, slopes, scratch, out)
+    };
+    if is_finite {
+        return Ok(());
+    }
+    let mut weights = Vec::new();
+    let width = q.len() / plan.rows;
+    let rows = q.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate();
+    for (at, (q, out)) in rows {
+        row::attend(bank, plan, at, q, slopes, &mut weights, out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attention::{SparsePattern, Weighting};
+    use alloc::vec;
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % end
+        }
+
+        fn tensor(&mut self, seq: usize, heads: usize, dim: usize) -> Tensor3 {
+            let numbers = (0..seq * heads * dim).map(|_| self.below(4001) as f32 / 1000.0 - 2.0);
+            Tensor3::from_vec(numbers.collect(), seq, heads, dim).unwrap()
+        }
+    }
+
+    /// Every row planned alone and computed one head after the other.
+    fn one_by_one<E: Element>(bank: &mut Bank<E>, input: &Qkv<'_>, over: Over<'_>) -> Vec<u32> {
+        if let Some(block_size) = over.block_size() {
+            bank.push_means(block_size);
+        }
+        let [seq, q_heads, dim] = input.q.shape();
+        let (mut plan, mut weights, mut bits) = (Plan::default(), Vec::new(), Vec::new());
+        let mut out = vec![0.0; q_heads * dim];
+        for row in 0..seq {
+            plan.fill(over, row, 1, seq, bank.first_block);
+            let q = &input.q.data()[row * q_heads * dim..][..q_heads * dim];
+            row::attend(bank, &plan, 0, q, input.slopes, &mut weights, &mut out).unwrap();
+            bits.extend(out.iter().map(|number| number.to_bits()));
+        }
+        bits
+    }
+
+    fn bits(tensor: Tensor3) -> Vec<u32> {
+        tensor.data().iter().map(|number| number.to_bits()).collect()
+    }
+
+    /// Heads from 1 to 17, dims up to 130, every bank that serves them, pairs and single rows.
+    #[test]
+    fn tiles_equal_one_head_after_the_other_bit_for_bit() {
+        let mut random = Random(88);
+        let mut shared = 0;
+        for case in 0..150 {
+            let kv_heads = 1 + random.below(4);
+            let q_heads = kv_heads * (1 + random.below(17 / kv_heads));
+            let dim = 1 + random.below([8, 40, 130][case % 3]);
+            let seq = 1 + random.below(40);
+            let q = random.tensor(seq, q_heads, dim);
+            let (k, v) = (random.tensor(seq, kv_heads, dim), random.tensor(seq, kv_heads, dim));
+            let has_slopes = random.below(2) == 0;
+            let slopes: Vec<f32> = (0..if has_slopes { q_heads } else { 0 })
+                .map(|_| random.below(64) as f32 / 128.0)
+                .collect();
+            let input = Qkv { q: &q, k: &k, v: &v, slopes: &slopes };
+            let mut flip = || random.below(2) == 0;
+            let pattern = SparsePattern {
+                log_stride: flip(),
+                landmarks: flip(),
+                global_token: flip(),
+                causal: flip(),
+                window: [0, 1, 2, 7, 99][case % 5],
+                block_size: [1, 2, 3, 8, 99][case / 5 % 5],
+            };
+            let weighting = [Weighting::Plain, Weighting::LnCount][case % 2];
+            for over in [
+                Over::Sparse { pattern: &pattern, weighting },
+                Over::Dense { causal: pattern.causal },
+            ] {
+                let tiles = bits(forward(&input, over).unwrap());
+                let lanes = || {
+                    let mut bank = Bank::<F32x4>::new();
+                    bank.fill(&input, 0);
+                    bank
+                };
+                let in_lanes = one_by_one(&mut lanes(), &input, over);
+                assert!(tiles == in_lanes, "{q_heads}/{kv_heads} heads, dim {dim}, {over:?}");
+                if bank::is_shared(q_heads, kv_heads) {
+                    shared += 1;
+                    let mut out = Tensor3::zeros(seq, q_heads, dim);
+                    let (bank, rows) = (&mut lanes(), &mut Rows::default());
+                    forward_over(bank, rows, &input, over, out.data_mut()).unwrap();
+                    assert!(bits(out) == in_lanes, "shared: {q_heads}/{kv_heads}, {over:?}");
+                    let mut bank = Bank::<f32>::new();
+                    bank.fill(&input, 0);
+                    let one = one_by_one(&mut bank, &input, over);
+                    assert!(one == in_lanes, "shared, one by one: {q_heads}/{kv_heads}");
+                }
+            }
+        }
+        assert!(shared > 50, "both banks were compared: {shared}");
+    }
+}

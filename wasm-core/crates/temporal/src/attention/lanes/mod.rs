@@ -1,0 +1,114 @@
+//! Four `f32` side by side: SSE2 on x86-64, simd128 on WebAssembly, plain numbers elsewhere.
+//!
+//! Every operation rounds each lane by itself and nothing is fused, so the three give the same
+//! bits. A lane holds a query head; no operation sums across lanes.
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "SSE2 intrinsics; x86-64 always has SSE2")]
+mod sse2;
+#[cfg(target_arch = "x86_64")]
+pub use sse2::F32x4;
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use simd128::F32x4;
+
+#[cfg(any(
+    test,
+    not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))
+))]
+mod scalar;
+#[cfg(not(any(
+    target_arch = "x86_64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+)))]
+pub use scalar::F32x4;
+
+/// How many lanes there are.
+pub const LANES: usize = 4;
+
+impl F32x4 {
+    /// Takes the first four numbers of `from`.
+    #[inline(always)]
+    pub fn load(from: &[f32]) -> Self {
+        Self::from_array([from[0], from[1], from[2], from[3]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{F32x4, scalar};
+    use crate::math::{Numbers, exp};
+
+    /// Any bits: NaN, infinities and denormals among them, and pairs of equal numbers.
+    fn random_bits() -> impl FnMut() -> [f32; 4] {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        move || {
+            [(); 4].map(|()| {
+                state ^= state >> 12;
+                state ^= state << 25;
+                state ^= state >> 27;
+                let bits = (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) as u32;
+                match state % 5 {
+                    0 => (bits % 7) as f32 - 3.0,
+                    1 => -(bits as f32 / 4e7),
+                    _ => f32::from_bits(bits),
+                }
+            })
+        }
+    }
+
+    /// Equal bits, but one NaN is as good as another.
+    fn assert_same(name: &str, simd: [f32; 4], plain: [f32; 4]) {
+        let canonical = |n: f32| if n.is_nan() { f32::NAN.to_bits() } else { n.to_bits() };
+        assert_eq!(simd.map(canonical), plain.map(canonical), "{name}: {simd:?} {plain:?}");
+    }
+
+    #[test]
+    fn every_operation_equals_its_scalar_twin() {
+        type Plain = scalar::F32x4;
+        type Operation = (&'static str, fn(F32x4, F32x4) -> F32x4, fn(Plain, Plain) -> Plain);
+        let operations: [Operation; 8] = [
+            ("+", |a, b| a + b, |a, b| a + b),
+            ("-", |a, b| a - b, |a, b| a - b),
+            ("*", |a, b| a * b, |a, b| a * b),
+            ("/", |a, b| a / b, |a, b| a / b),
+            ("max", F32x4::max, Plain::max),
+            ("power", F32x4::scale_by_power, Plain::scale_by_power),
+            ("zero", |a, b| a.zero_unless_at_least(b, a), |a, b| a.zero_unless_at_least(b, a)),
+            ("exp", |a, _| exp(a), |a, _| exp(a)),
+        ];
+        let mut random = random_bits();
+        for _ in 0..20_000 {
+            let (a, b) = (random(), random());
+            for (name, simd, plain) in operations {
+                let got = simd(F32x4::from_array(a), F32x4::from_array(b)).to_array();
+                let expected = plain(Plain::from_array(a), Plain::from_array(b)).to_array();
+                assert_same(name, got, expected);
+            }
+            assert_same("exp of one", a.map(exp), exp(F32x4::from_array(a)).to_array());
+            let faults = |a: F32x4, b: F32x4| a.not_finite().or(b.not_finite()).any();
+            assert_eq!(
+                faults(F32x4::from_array(a), F32x4::from_array(b)),
+                a.iter().chain(&b).any(|number| !number.is_finite()),
+            );
+            let plain = Plain::from_array(a).not_finite().or(Plain::from_array(b).not_finite());
+            assert_eq!(faults(F32x4::from_array(a), F32x4::from_array(b)), plain.any());
+        }
+    }
+
+    #[test]
+    fn loads_and_transposes_move_numbers_only() {
+        let mut random = random_bits();
+        let rows = [random(), random(), random(), random()];
+        let columns = F32x4::transpose(rows.map(F32x4::from_array)).map(F32x4::to_array);
+        let plain = scalar::F32x4::transpose(rows.map(scalar::F32x4::from_array));
+        for (at, column) in columns.into_iter().enumerate() {
+            assert_same("transpose", column, rows.map(|row| row[at]));
+            assert_same("transpose", column, plain[at].to_array());
+        }
+        assert_same("load", F32x4::load(&rows[0]).to_array(), rows[0]);
+        assert_same("splat", F32x4::splat(2.5).to_array(), [2.5; 4]);
+    }
+}
