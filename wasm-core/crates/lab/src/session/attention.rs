@@ -313,10 +313,10 @@ fn difference_raster(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> Ras
     Raster::paint(&difference, n, (-most, most), ColourMap::Vik, dark)
 }
 
-/// Probabilities of logits; `exp` is libm's on every target.
+/// Probabilities of logits, by the core's own `exp`.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut values: Vec<f32> = logits.iter().map(|logit| libm::expf(logit - max)).collect();
+    let mut values: Vec<f32> = logits.iter().map(|logit| csi_temporal::math::exp(logit - max)).collect();
     let sum: f32 = values.iter().sum();
     values.iter_mut().for_each(|value| *value /= sum);
     values
