@@ -316,7 +316,8 @@ fn difference_raster(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> Ras
 /// Probabilities of logits, by the core's own `exp`.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut values: Vec<f32> = logits.iter().map(|logit| csi_temporal::math::exp(logit - max)).collect();
+    let mut values: Vec<f32> =
+        logits.iter().map(|logit| csi_temporal::math::exp(logit - max)).collect();
     let sum: f32 = values.iter().sum();
     values.iter_mut().for_each(|value| *value /= sum);
     values
