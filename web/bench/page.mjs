@@ -44,7 +44,7 @@ const lines = [["what", "measured", "goal"], ...rows].map((row) => `| ${row.map(
 lines.splice(1, 0, `| ${[0, 1, 2].map((i) => "-".repeat(Math.max(8, width(i)))).join(" | ")} |`);
 console.log(lines.join("\n"));
 if (process.argv.includes("--write")) {
-  writeFileSync(path("docs/benchmarks-page.md"), `# What the page costs\n\nMade by \`cargo xtask bench page -- --write\` in ${browserName} on ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}.\nOther work on the machine stretches times; sizes and memory are exact.\n\n${lines.join("\n")}\n`);
+  writeFileSync(path("docs/benchmarks-page.md"), `# What the page costs\n\nMade by \`cargo xtask bench page --write\` in ${browserName} on ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}.\nOther work on the machine stretches times; sizes and memory are exact.\n\n${lines.join("\n")}\n`);
 }
 
 /** Opens the page in a fresh profile and waits for the built-in recording. */
