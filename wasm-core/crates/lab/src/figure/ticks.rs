@@ -26,9 +26,12 @@ pub fn linear(min: f64, max: f64, most: usize) -> Vec<Tick> {
     let mut step = FACTORS[chosen] * decade;
     let (mut first, mut last) = within(step);
     if last <= first {
-        // One number alone gives no scale: the next finer step.
-        step = FACTORS[chosen - 1] * decade;
-        (first, last) = within(step);
+        // One number alone gives no scale: the next finer step, if there is room for its ticks.
+        let finer = FACTORS[chosen - 1] * decade;
+        let (from, to) = within(finer);
+        if to - from < most as f64 {
+            (step, first, last) = (finer, from, to);
+        }
     }
     if last - first > most as f64 + 1.0 {
         return Vec::new();
