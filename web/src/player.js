@@ -25,10 +25,6 @@ export function createPlayer(wasm, store) {
     // The time of now, not the frame's: play() started from performance.now() as well.
     replay.advance(performance.now());
     publish();
-    if (replay.playing && !ticking) {
-      ticking = true;
-      requestAnimationFrame(tick);
-    }
   }
 
   /** @param {(replay: import("./lab.js").Replay) => void} act */

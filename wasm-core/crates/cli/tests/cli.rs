@@ -116,28 +116,33 @@ impl Tensors {
         Self { folder, shape, q, k, v }
     }
 
-    fn attend(&self, pattern: &str, more: &[&str]) -> Vec<f32> {
-        let file = |name: &str| self.folder.join(name).to_str().expect("UTF-8").to_owned();
-        let (q, k, v, out) = (file("q"), file("k"), file("v"), file("out"));
-        let shape = self.shape.map(|n| n.to_string()).join(",");
-        let mut args = vec![
-            "attend",
-            "--q",
-            &q,
-            "--k",
-            &k,
-            "--v",
-            &v,
-            "--shape",
-            &shape,
-            "--pattern",
-            pattern,
-            "--out",
-            &out,
+    /// The arguments of `csi attend` on these files.
+    fn args(&self, shape: &str, pattern: &str) -> Vec<String> {
+        let file = |name: &str| text(&self.folder.join(name)).to_owned();
+        let options = [
+            ("--q", file("q")),
+            ("--k", file("k")),
+            ("--v", file("v")),
+            ("--out", file("out")),
+            ("--shape", shape.to_owned()),
+            ("--pattern", pattern.to_owned()),
         ];
+        let pairs = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        std::iter::once("attend".to_owned()).chain(pairs).collect()
+    }
+
+    fn attend(&self, pattern: &str, more: &[&str]) -> Vec<f32> {
+        let shape = self.shape.map(|n| n.to_string()).join(",");
+        let args = self.args(&shape, pattern);
+        let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
         args.extend(more);
         ok(&args);
         read_floats(&self.folder.join("out"))
+    }
+
+    fn refused(&self, shape: &str, pattern: &str) -> String {
+        let args = self.args(shape, pattern);
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
 
@@ -197,32 +202,12 @@ fn attend_switches_change_the_output() {
 #[test]
 fn attend_refuses_wrong_lengths_ratios_and_numbers() {
     let t = Tensors::new("attend_refused", [4, 2, 2, 2]);
-    let file = |name: &str| t.folder.join(name).to_str().expect("UTF-8").to_owned();
-    let (q, k, v, out) = (file("q"), file("k"), file("v"), file("out"));
-    let run = |shape: &str, pattern: &str| {
-        refused(&[
-            "attend",
-            "--q",
-            &q,
-            "--k",
-            &k,
-            "--v",
-            &v,
-            "--shape",
-            shape,
-            "--pattern",
-            pattern,
-            "--out",
-            &out,
-        ])
-    };
+    let run = |shape: &str, pattern: &str| t.refused(shape, pattern);
     assert!(run("5,2,2,2", "dense").contains("64 bytes, but [5][2][2] f32 needs 80"));
     assert!(run("4,2,2", "dense").contains("N,q,kv,dim"));
     assert!(run("4,2,0,2", "dense").contains("at least 1"));
     assert!(run("4,2,2,2", "flash").contains("`flash`"));
     assert!(run("18446744073709551615,2,2,2", "dense").contains("needs"));
-    write_floats(&t.folder.join("k"), &[0.0; 12]);
-    write_floats(&t.folder.join("v"), &[0.0; 12]);
     // 4 rows, 2 query heads, 3 key heads: no whole group.
     write_floats(&t.folder.join("k"), &[0.0; 24]);
     write_floats(&t.folder.join("v"), &[0.0; 24]);
@@ -236,22 +221,7 @@ fn attend_refuses_a_nan_and_says_where() {
     let mut q = t.q.clone();
     q[5] = f32::NAN;
     write_floats(&t.folder.join("q"), &q);
-    let file = |name: &str| t.folder.join(name).to_str().expect("UTF-8").to_owned();
-    let sentence = refused(&[
-        "attend",
-        "--q",
-        &file("q"),
-        "--k",
-        &file("k"),
-        "--v",
-        &file("v"),
-        "--shape",
-        "4,1,1,2",
-        "--pattern",
-        "upstream",
-        "--out",
-        &file("out"),
-    ]);
+    let sentence = t.refused("4,1,1,2", "upstream");
     assert!(sentence.contains('q') && sentence.contains('2'), "{sentence}");
 }
 

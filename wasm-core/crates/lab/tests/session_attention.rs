@@ -6,7 +6,7 @@ use csi_lab::session::{AttentionAsk, LabError, RowView, Session};
 use csi_temporal::attention::{BackendKind, EdgeKind, SparsePattern};
 use csi_temporal::head::TemporalHead;
 use csi_temporal::rvne::WeightBlob;
-use session_support::{default_model, first_ask, ticking, walking};
+use session_support::{default_model, first_ask, ticking, walking, walking_rows};
 
 const FRAME: usize = 1800;
 
@@ -85,43 +85,13 @@ fn logits_are_those_of_the_head_run_alone() {
         // The same window, made again by the session's own pipeline in another session.
         let mut head = TemporalHead::from_blob(&blob).expect("a head");
         head.set_pattern(pattern).expect("a pattern");
-        let rows = rows_of(256);
+        let (rows, _) = walking_rows(FRAME, 256);
         assert_eq!(head.forward(&rows, backend).expect("logits").logits, view.logits_sparse);
         assert_eq!(
             head.forward(&rows, BackendKind::Dense).expect("logits").logits,
             view.logits_dense
         );
     }
-}
-
-/// The feature rows up to `FRAME`, made without a session.
-fn rows_of(n: usize) -> Vec<f32> {
-    use csi_lab::recording::{Decoder, Limits};
-    use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
-    let mut decoder = Decoder::new("walking.csv", Limits::default());
-    decoder
-        .push(&session_support::fixture("recordings/walking_esp32_107hz.csv"))
-        .expect("a recording");
-    let recording = decoder.finish().expect("a recording");
-    let stream = &recording.streams[recording.default_stream];
-    let config = PipelineConfig {
-        useful: stream.map.useful(),
-        bands: 16,
-        divide_by_mean: true,
-        mean_removal: MeanRemoval::Window,
-        rate_hz: 50.0,
-        ..PipelineConfig::default()
-    };
-    let mut extractor = Extractor::new(config.clone()).expect("a pipeline");
-    let mut rows = Vec::new();
-    for frame in 0..=FRAME {
-        extractor
-            .push(&stream.frame(frame), &mut |row| rows.extend_from_slice(row.values))
-            .expect("a frame");
-    }
-    let mut rows = rows.split_off(rows.len() - n * 16);
-    config.finish_window(&mut rows);
-    rows
 }
 
 #[test]

@@ -2,46 +2,19 @@
 
 mod session_support;
 
-use csi_lab::recording::{Decoder, Limits};
 use csi_lab::session::{LabError, PipelineAsk, Removal};
-use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
-use session_support::{default_model, first_ask, fixture, opened, ticking, walking};
+use session_support::{default_model, first_ask, fixture, opened, ticking, walking, walking_rows};
 
 /// The first twelve of the window's values, from the colours' range and the extractor itself.
 #[test]
 fn the_window_is_the_extractors_last_rows_with_their_mean_removed() {
-    let bytes = fixture("recordings/walking_esp32_107hz.csv");
-    let mut decoder = Decoder::new("walking.csv", Limits::default());
-    decoder.push(&bytes).expect("a recording");
-    let recording = decoder.finish().expect("a recording");
-    let stream = &recording.streams[recording.default_stream];
-    let config = PipelineConfig {
-        useful: stream.map.useful(),
-        bands: 16,
-        divide_by_mean: true,
-        mean_removal: MeanRemoval::Window,
-        rate_hz: 50.0,
-        ..PipelineConfig::default()
-    };
-    let mut extractor = Extractor::new(config.clone()).expect("a pipeline");
-    let (mut rows, mut times) = (Vec::new(), Vec::new());
     let frame = 1500;
-    for frame in 0..=frame {
-        extractor
-            .push(&stream.frame(frame), &mut |row| {
-                times.push(row.time_micros as f64 / 1e6);
-                rows.extend_from_slice(row.values);
-            })
-            .expect("a frame");
-    }
-    let first = times.len() - 100;
-    let mut expected = rows[first * 16..].to_vec();
-    config.finish_window(&mut expected);
+    let (expected, times) = walking_rows(frame, 100);
 
     let mut session = walking();
     let window = session.feature_window(frame, 100, false).expect("a window");
     assert_eq!((window.rows, window.dim), (100, 16));
-    assert_eq!((window.first_s, window.last_s), (times[first], times[times.len() - 1]));
+    assert_eq!((window.first_s, window.last_s), (times[0], times[99]));
     let most = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     assert_eq!((window.raster.min, window.raster.max), (-most, most));
     let table = window.raster.map.table(false);

@@ -1,5 +1,5 @@
-//! One hash per computation, over seeded inputs: the same table on the host, in WebAssembly and on
-//! Xtensa, or one of them computes something else.
+//! One hash per computation, over seeded inputs: the same table on every target, or one of them
+//! computes something else. Host and WebAssembly are held to it; Xtensa is still to come.
 //!
 //! A hash is FNV-1a, 64 bits, over the little-endian bytes of the numbers. `fixtures/golden/bits.txt`
 //! holds the table. It tells that targets agree, not that they are right; the tests do that.

@@ -1,4 +1,4 @@
-//! The self-test's hashes are those of the golden file, which wasm and Xtensa are held to as well.
+//! The self-test's hashes are those of the golden file, which wasm is held to as well.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p csi-temporal --test golden_bits` writes the file. It does not in
 //! CI: there, a change of bits is a failure.

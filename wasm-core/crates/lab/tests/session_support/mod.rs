@@ -4,8 +4,10 @@
 
 use std::path::PathBuf;
 
+use csi_lab::recording::{Decoder, Limits};
 use csi_lab::session::{AttentionAsk, ModelAsk, Session};
 use csi_temporal::attention::SparsePattern;
+use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape};
 
 /// The bytes of a file of `fixtures/`.
@@ -28,6 +30,37 @@ pub fn opened(name: &str, bytes: &[u8]) -> Session {
 /// The built-in recording.
 pub fn walking() -> Session {
     opened("walking.csv", &fixture("recordings/walking_esp32_107hz.csv"))
+}
+
+/// The last `n` rows up to a frame of the built-in recording and their times in seconds, as the
+/// extractor gives them by itself: 16 bands at 50 Hz, the window's mean removed.
+pub fn walking_rows(frame: usize, n: usize) -> (Vec<f32>, Vec<f64>) {
+    let mut decoder = Decoder::new("walking.csv", Limits::default());
+    decoder.push(&fixture("recordings/walking_esp32_107hz.csv")).expect("a recording");
+    let recording = decoder.finish().expect("a recording");
+    let stream = &recording.streams[recording.default_stream];
+    let config = PipelineConfig {
+        useful: stream.map.useful(),
+        bands: 16,
+        divide_by_mean: true,
+        mean_removal: MeanRemoval::Window,
+        rate_hz: 50.0,
+        ..PipelineConfig::default()
+    };
+    let mut extractor = Extractor::new(config.clone()).expect("a pipeline");
+    let (mut rows, mut times) = (Vec::new(), Vec::new());
+    for frame in 0..=frame {
+        extractor
+            .push(&stream.frame(frame), &mut |row| {
+                times.push(row.time_micros as f64 / 1e6);
+                rows.extend_from_slice(row.values);
+            })
+            .expect("a frame");
+    }
+    let first = times.len() - n;
+    let mut rows = rows.split_off(first * 16);
+    config.finish_window(&mut rows);
+    (rows, times.split_off(first))
 }
 
 /// The model that the page starts with.

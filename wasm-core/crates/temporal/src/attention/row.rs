@@ -7,7 +7,7 @@
 //! 2. `max` of the scores; `weight = exp(score - max)`; `sum` of the weights left to right.
 //! 3. `out[d] = (weight[0]*v[0][d] + weight[1]*v[1][d] + ...) * (1 / sum)`, left to right.
 //!
-//! This order is part of the contract: host, wasm and Xtensa agree bit for bit. It is the
+//! This order is part of the contract: it makes every target give the same bits. It is the
 //! upstream crate's own, but for its `exp` and the rescaling of its one-pass softmax.
 //!
 //! `tile` does the same for four heads and two rows at once. This form serves where single weights

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! `norm(x, g)[d] = x[d] * (1 / sqrt(mean(x * x) + 1e-6)) * g[d]`. Every sum runs left to right, a
-//! matrix product over its input in ascending order (`parts`), so host, wasm and Xtensa give the
+//! matrix product over its input in ascending order (`parts`), so that every target gives the
 //! same bits. All but attention works row by row, which is why a stream of rows gives the bits of
 //! the whole window.
 //!
