@@ -3,6 +3,7 @@
 //! `cargo lab` and `cargo verify` are aliases of two of its commands. It knows folders and
 //! programs; it holds no logic of the lab.
 
+mod bench;
 mod bits;
 mod boundaries;
 mod packages;
@@ -63,9 +64,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         }),
         ["boundaries"] => boundaries::check(&Project::find()?),
         ["bits"] => built().and_then(|(project, page)| bits::check(&project, &page)),
-        ["bench", "page", arguments @ ..] => {
-            built().and_then(|(project, _)| page::bench(&project, arguments))
-        }
+        ["bench", what @ ..] => bench::run(what),
         ["vendor"] => vendor::fill(&Project::find()?),
         _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),
     }
