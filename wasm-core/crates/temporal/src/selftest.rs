@@ -65,8 +65,11 @@ fn kernels(table: &mut Table) {
     let wide = Inputs::new(13, 131, 9, 3, 18, 1.0);
     let long = Inputs::new(14, 700, 4, 4, 32, 1.0);
     let sloped = Inputs { slopes: vec![0.0, 0.03125, 0.25, 1.5], ..mqa.clone() };
-    use BackendKind::{Dense, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated};
-    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 21] = [
+    let endless = Inputs::new(15, 8192, 1, 1, 4, 1.0);
+    use BackendKind::{
+        Dense, Pyramid, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated,
+    };
+    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 27] = [
         ("dense-mha", &mha, Dense, &NARROW),
         ("dense-mqa", &mqa, Dense, &NARROW),
         ("dense-both-ways", &odd, Dense, &BOTH_WAYS),
@@ -84,6 +87,12 @@ fn kernels(table: &mut Table) {
         ("ln-count-mqa", &mqa, SparseLnCount, &NARROW),
         ("ln-count-both-ways", &gqa, SparseLnCount, &BOTH_WAYS),
         ("ln-count-slopes", &sloped, SparseLnCount, &NARROW),
+        ("pyramid-mha", &mha, Pyramid { per_level: 3 }, &NARROW),
+        ("pyramid-gqa", &gqa, Pyramid { per_level: 1 }, &NARROW),
+        ("pyramid-mqa", &mqa, Pyramid { per_level: 2 }, &NARROW),
+        ("pyramid-slopes", &sloped, Pyramid { per_level: 3 }, &NARROW),
+        ("pyramid-wide", &wide, Pyramid { per_level: 4 }, &NARROW),
+        ("pyramid-8192", &endless, Pyramid { per_level: 3 }, &NARROW),
         ("upstream-mha", &mha, Upstream, &NARROW),
         ("upstream-gqa", &gqa, Upstream, &NARROW),
         ("upstream-dense", &gqa, UpstreamDense, &NARROW),

@@ -11,10 +11,11 @@ use csi_temporal::tensor::Tensor3;
 use support::Inputs;
 use support::random::Random;
 
-const BACKENDS: [BackendKind; 6] = [
+const BACKENDS: [BackendKind; 7] = [
     BackendKind::Dense,
     BackendKind::Sparse,
     BackendKind::SparseLnCount,
+    BackendKind::Pyramid { per_level: 2 },
     BackendKind::Upstream,
     BackendKind::UpstreamDense,
     BackendKind::UpstreamGated { top_k: 4 },

@@ -20,12 +20,16 @@ fn refused(change: impl FnOnce(&mut WeightBlob)) -> HeadError {
 
 #[test]
 fn patterns_without_a_kernel_are_refused() {
-    for (pattern, code) in [(AttentionPattern::Pyramid, 2), (AttentionPattern::PyramidSalient, 4)] {
-        let record = AttentionRecord { pattern, ..AttentionRecord::default() };
-        let error = refused(|blob| blob.trailer.attention = Some(record));
-        assert_eq!(error, HeadError::PatternNotAvailable { code });
-        assert_eq!(error.code(), "head/pattern-not-available");
-    }
+    let pattern = AttentionPattern::PyramidSalient;
+    let record = AttentionRecord { pattern, ..AttentionRecord::default() };
+    let error = refused(|blob| blob.trailer.attention = Some(record));
+    assert_eq!(error, HeadError::PatternNotAvailable { code: 4 });
+    assert_eq!(error.code(), "head/pattern-not-available");
+    // A record that says nothing of the blocks per level names no pyramid.
+    let pattern = AttentionPattern::Pyramid;
+    let record = AttentionRecord { pattern, per_level: 0, ..AttentionRecord::default() };
+    let error = refused(|blob| blob.trailer.attention = Some(record));
+    assert_eq!(error, AttentionError::ZeroPerLevel.into());
     let record = AttentionRecord { block_size: 0, ..AttentionRecord::default() };
     let error = refused(|blob| blob.trailer.attention = Some(record));
     assert_eq!(error, AttentionError::ZeroBlockSize.into());

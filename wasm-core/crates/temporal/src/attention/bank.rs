@@ -8,7 +8,8 @@
 //! - `Bank<f32>`: as the tensors have it, for groups whose heads all read one key head: a number is
 //!   put into all lanes when it is read.
 //!
-//! A block's mean is the sum of its tokens, oldest first, divided by their number.
+//! A landmark's mean is the sum of its tokens, oldest first, divided by their number. A block of a
+//! pyramid has the mean of its two halves, `(left + right) * 0.5`.
 
 use super::Qkv;
 use super::lanes::{F32x4, LANES};
@@ -113,6 +114,29 @@ impl<E: Element> Bank<E> {
             }
         }
     }
+
+    /// Appends the means of a pyramid over the tokens that it holds: all whole blocks of two, then
+    /// of four, and so on (`pyramid::row_of`).
+    pub fn push_pyramid(&mut self) {
+        for numbers in [&mut self.keys, &mut self.values] {
+            let (mut start, mut blocks) = (0, self.first_block);
+            while blocks > 1 {
+                let next = numbers.len();
+                for left in (0..blocks / 2).map(|pair| start + 2 * pair * self.width) {
+                    for left in left..left + self.width {
+                        numbers.push(mean(numbers[left], numbers[left + self.width]));
+                    }
+                }
+                (start, blocks) = (next, blocks / 2);
+            }
+        }
+    }
+}
+
+/// Returns the mean of two.
+#[inline(always)]
+fn mean<E: Element>(left: E, right: E) -> E {
+    (left + right) * E::splat(0.5)
 }
 
 /// Adds `token` to `sum`, number by number.

@@ -29,6 +29,8 @@ impl fmt::Display for Operand {
 pub enum AttentionError {
     /// A block size of 0.
     ZeroBlockSize,
+    /// A pyramid without blocks.
+    ZeroPerLevel,
     /// A head dimension of 0, or no head at all.
     ZeroDim,
     /// Tokens, key heads or dimensions of q, k and v do not agree.
@@ -134,6 +136,7 @@ impl AttentionError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::ZeroBlockSize => "attention/zero-block-size",
+            Self::ZeroPerLevel => "attention/zero-per-level",
             Self::ZeroDim => "attention/zero-dim",
             Self::Shape { .. } => "attention/shape",
             Self::HeadRatio { .. } => "attention/head-ratio",
@@ -160,6 +163,7 @@ impl fmt::Display for AttentionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::ZeroBlockSize => write!(f, "the block size is 0"),
+            Self::ZeroPerLevel => write!(f, "the pyramid has 0 blocks per level"),
             Self::ZeroDim => write!(f, "there is no head, or heads have no dimension"),
             Self::Shape { q, k, v } => {
                 write!(f, "shapes [seq, heads, dim] do not agree: q {q:?}, k {k:?}, v {v:?}")

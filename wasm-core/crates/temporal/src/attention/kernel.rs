@@ -76,9 +76,7 @@ fn forward_over<E: Element>(
     over: Over<'_>,
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
-    if let Some(block_size) = over.block_size() {
-        bank.push_means(block_size);
-    }
+    push_means(bank, over);
     let [seq, q_heads, dim] = input.q.shape();
     let width = 2 * q_heads * dim;
     let pairs = input.q.data().chunks(width).zip(out.chunks_mut(width));
@@ -88,6 +86,15 @@ fn forward_over<E: Element>(
         attend(bank, plan, q, input.slopes, scratch, out)?;
     }
     Ok(())
+}
+
+/// Appends the block means that `over` looks at to a bank with the tokens of a window.
+pub(super) fn push_means<E: Element>(bank: &mut Bank<E>, over: Over<'_>) {
+    match over {
+        Over::Sparse { pattern, .. } if pattern.landmarks => bank.push_means(pattern.block_size),
+        Over::Pyramid(_) => bank.push_pyramid(),
+        _ => {}
+    }
 }
 
 /// Computes the rows of a plan: `q` and `out` are `[rows][q_heads * dim]`.
@@ -122,7 +129,7 @@ pub(super) fn attend<E: Element>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attention::{SparsePattern, Weighting};
+    use crate::attention::{Pyramid, SparsePattern, Weighting};
     use alloc::vec;
 
     struct Random(u64);
@@ -143,9 +150,7 @@ mod tests {
 
     /// Every row planned alone and computed one head after the other.
     fn one_by_one<E: Element>(bank: &mut Bank<E>, input: &Qkv<'_>, over: Over<'_>) -> Vec<u32> {
-        if let Some(block_size) = over.block_size() {
-            bank.push_means(block_size);
-        }
+        push_means(bank, over);
         let [seq, q_heads, dim] = input.q.shape();
         let (mut plan, mut weights, mut bits) = (Plan::default(), Vec::new(), Vec::new());
         let mut out = vec![0.0; q_heads * dim];
@@ -192,6 +197,7 @@ mod tests {
             for over in [
                 Over::Sparse { pattern: &pattern, weighting },
                 Over::Dense { causal: pattern.causal },
+                Over::Pyramid(Pyramid { window: pattern.window, per_level: 1 + case % 3 }),
             ] {
                 let tiles = bits(forward(&input, over).unwrap());
                 let lanes = || {

@@ -1,6 +1,6 @@
 //! Effective weights per token: what the attention room draws.
 //!
-//! Entry `[i, j]` is the `A[i][j]` of `out[i] = sum over j of A[i][j] * v[j]`. A landmark of weight
+//! Entry `[i, j]` is the `A[i][j]` of `out[i] = sum over j of A[i][j] * v[j]`. A block of weight
 //! `w` over `n` tokens adds `w / n` to each of them, on top of what they get as tokens. Every row
 //! sums to 1 up to rounding. Weights come from the same arithmetic as the output.
 
@@ -8,7 +8,7 @@ use super::bank::Bank;
 use super::lanes::F32x4;
 use super::plan::{Over, Plan};
 use super::row::RowOf;
-use super::{AttentionError, Qkv, SparsePattern, Weighting};
+use super::{AttentionError, Pyramid, Qkv, SparsePattern, Weighting, kernel};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -54,6 +54,20 @@ pub fn sparse_row(
     one_row(&Mapper::new(input, Over::Sparse { pattern, weighting }, heads)?, row)
 }
 
+/// Computes one row of the pyramid's map, `[seq]`.
+///
+/// # Errors
+///
+/// As [`dense_row`], and what [`Pyramid::validate`] refuses.
+pub fn pyramid_row(
+    input: &Qkv<'_>,
+    pyramid: &Pyramid,
+    row: usize,
+    heads: Heads,
+) -> Result<Vec<f32>, AttentionError> {
+    one_row(&Mapper::new(input, Over::Pyramid(*pyramid), heads)?, row)
+}
+
 /// Computes the dense map, `[seq * seq]`, one row after the other.
 ///
 /// # Errors
@@ -77,6 +91,19 @@ pub fn sparse_map(
     all_rows(&Mapper::new(input, Over::Sparse { pattern, weighting }, heads)?)
 }
 
+/// Computes the pyramid's map, `[seq * seq]`, one row after the other.
+///
+/// # Errors
+///
+/// As [`pyramid_row`]; [`AttentionError::MapTooLarge`].
+pub fn pyramid_map(
+    input: &Qkv<'_>,
+    pyramid: &Pyramid,
+    heads: Heads,
+) -> Result<Vec<f32>, AttentionError> {
+    all_rows(&Mapper::new(input, Over::Pyramid(*pyramid), heads)?)
+}
+
 struct Mapper<'a> {
     input: &'a Qkv<'a>,
     over: Over<'a>,
@@ -86,8 +113,10 @@ struct Mapper<'a> {
 
 impl<'a> Mapper<'a> {
     fn new(input: &'a Qkv<'a>, over: Over<'a>, heads: Heads) -> Result<Self, AttentionError> {
-        if let Over::Sparse { pattern, .. } = over {
-            pattern.validate()?;
+        match over {
+            Over::Sparse { pattern, .. } => pattern.validate()?,
+            Over::Pyramid(pyramid) => pyramid.validate()?,
+            Over::Dense { .. } => {}
         }
         input.validate()?;
         let count = input.q.heads();
@@ -99,9 +128,7 @@ impl<'a> Mapper<'a> {
         }
         let mut bank = Bank::<F32x4>::new();
         bank.fill(input, over.blocks(input));
-        if let Some(block_size) = over.block_size() {
-            bank.push_means(block_size);
-        }
+        kernel::push_means(&mut bank, over);
         Ok(Self { input, over, bank, heads })
     }
 

@@ -1,10 +1,10 @@
-//! Attention over one window: dense, sparse, by the upstream crate, and step by step.
+//! Attention over one window: dense, sparse, over a pyramid, by the upstream crate, step by step.
 //!
 //! ```text
-//! pattern ─> plan ─┐
-//!     lanes ─> bank ┴┬─> tile ─> kernel ─┬─> dense, sparse   whole windows
-//!                    │                   └─> decode          one token at a time, with a cache
-//!                    └─> row ──────────────> map             weights instead of outputs
+//! pattern, pyramid ─> plan ─┐
+//!              lanes ─> bank ┴┬─> tile ─> kernel ─┬─> dense, sparse, pyramid   whole windows
+//!                             │                   └─> decode   one token at a time, with a cache
+//!                             └─> row ──────────────> map      weights instead of outputs
 //! upstream           the registry crate, as another way to the same numbers
 //! select             which of these a caller takes
 //! ```
@@ -28,6 +28,7 @@ mod lanes;
 pub mod map;
 pub mod pattern;
 mod plan;
+pub mod pyramid;
 mod row;
 mod select;
 pub mod sparse;
@@ -37,6 +38,7 @@ pub mod upstream;
 pub use error::{AttentionError, Operand};
 pub use kernel::Workspace;
 pub use pattern::{Edge, EdgeKind, SparsePattern};
+pub use pyramid::Pyramid;
 pub use select::{AttentionPath, BackendKind, forward, select_path};
 
 use crate::tensor::Tensor3;

@@ -4,6 +4,7 @@
 //! own row in the order of the pattern; an edge that only one of them has is marked.
 
 use super::pattern::{Edge, EdgeKind, SparsePattern};
+use super::pyramid::{self, Pyramid};
 use super::{Qkv, Weighting};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -15,20 +16,20 @@ pub(super) enum Over<'a> {
     Dense { causal: bool },
     /// The edges of a pattern.
     Sparse { pattern: &'a SparsePattern, weighting: Weighting },
+    /// The edges of a pyramid.
+    Pyramid(Pyramid),
 }
 
 impl Over<'_> {
-    /// Returns the size of the blocks whose means are looked at, if there are any.
-    pub fn block_size(&self) -> Option<usize> {
-        match self {
-            Self::Sparse { pattern, .. } if pattern.landmarks => Some(pattern.block_size),
-            _ => None,
-        }
-    }
-
-    /// Counts the blocks of `input`.
+    /// Counts the block means that a bank needs for `input`.
     pub fn blocks(&self, input: &Qkv<'_>) -> usize {
-        self.block_size().map_or(0, |size| input.q.seq().div_ceil(size))
+        match self {
+            Self::Sparse { pattern, .. } if pattern.landmarks => {
+                input.q.seq().div_ceil(pattern.block_size)
+            }
+            Self::Pyramid(_) => pyramid::mean_count(input.q.seq()),
+            _ => 0,
+        }
     }
 }
 
@@ -74,10 +75,13 @@ pub(super) struct Plan {
     /// Tells whether some visit may have a bonus.
     pub has_bonus: bool,
     far: [Vec<Edge>; 2],
+    /// The logarithms of 1, 2, 4, ..., as far as they were needed.
+    ln_powers: Vec<f32>,
 }
 
 impl Plan {
-    /// Plans `rows` rows of `seq` from `row` on. Block means start at row `first_block` of the bank.
+    /// Plans `rows` rows of `seq` from `row` on, over a bank with the tokens in order and the means
+    /// of all blocks after them, from row `first_block` on.
     pub fn fill(
         &mut self,
         over: Over<'_>,
@@ -86,20 +90,62 @@ impl Plan {
         seq: usize,
         first_block: usize,
     ) {
-        self.row = row;
-        self.rows = rows;
-        self.has_bonus = matches!(over, Over::Sparse { weighting: Weighting::LnCount, .. });
         match over {
             Over::Dense { causal } => {
+                self.start(row, rows, false);
                 let end = |row| if causal { row + 1 } else { seq };
-                self.window(0..end(row), 0..end(row + rows - 1));
+                self.tokens(0..end(row), 0..end(row + rows - 1), |token| token);
             }
             Over::Sparse { pattern, weighting } => {
-                let last = row + rows - 1;
-                self.window(pattern.window_range(row, seq), pattern.window_range(last, seq));
+                self.start(row, rows, weighting == Weighting::LnCount);
+                let [first, second] =
+                    [row, row + rows - 1].map(|row| pattern.window_range(row, seq));
+                self.tokens(first, second, |token| token);
                 self.far(pattern, weighting, seq, first_block);
             }
+            Over::Pyramid(pyramid) => {
+                self.pyramid(pyramid, row, rows, |level, index| pyramid::row_of(seq, level, index));
+            }
         }
+    }
+
+    /// Plans `rows` rows from `row` on over a pyramid; `row_of` tells where the bank keeps a block
+    /// of a level, level 0 being the tokens.
+    pub fn pyramid(
+        &mut self,
+        pyramid: Pyramid,
+        row: usize,
+        rows: usize,
+        row_of: impl Fn(u32, usize) -> usize,
+    ) {
+        let last = row + rows - 1;
+        self.start(row, rows, true);
+        let [first, second] = [row, last].map(|row| pyramid.window_range(row));
+        self.tokens(first, second, |token| row_of(0, token));
+        let mut levels_of_first = pyramid.levels(row);
+        for (level, second) in (0..).zip(pyramid.levels(last)) {
+            let first = levels_of_first.next().unwrap_or(0..0);
+            let bonus = self.ln_power(level);
+            self.union(first, second, |block, members| Visit {
+                row: row_of(level, block),
+                tokens: block << level..(block + 1) << level,
+                bonus,
+                members,
+            });
+        }
+    }
+
+    fn start(&mut self, row: usize, rows: usize, has_bonus: bool) {
+        (self.row, self.rows, self.has_bonus) = (row, rows, has_bonus);
+        self.visits.clear();
+    }
+
+    /// Returns `ln(2^level)`.
+    fn ln_power(&mut self, level: u32) -> f32 {
+        for power in self.ln_powers.len() as u32..=level {
+            self.ln_powers.push(libm::logf((1_u64 << power) as f32));
+        }
+        self.ln_powers[level as usize]
     }
 
     /// Takes memory for `visits` visits, so that filling takes none.
@@ -121,17 +167,35 @@ impl Plan {
         if self.rows == 1 { FIRST } else { FIRST | SECOND }
     }
 
-    /// Starts with the union of two windows, of which the second neither starts nor ends earlier.
-    fn window(&mut self, first: Range<usize>, second: Range<usize>) {
-        let members = self.everyone();
-        self.visits.clear();
-        self.visits.extend((first.start..second.end).map(|token| {
-            let tokens = token..token + 1;
-            Visit { row: token, tokens, bonus: 0.0, members }
-        }));
-        let shared = second.start - first.start..first.end - first.start;
-        self.visits[..shared.start].iter_mut().for_each(|visit| visit.members = FIRST);
-        self.visits[shared.end..].iter_mut().for_each(|visit| visit.members = SECOND);
+    /// Adds the tokens of two windows; `row_of` tells where the bank keeps one.
+    fn tokens(
+        &mut self,
+        first: Range<usize>,
+        second: Range<usize>,
+        row_of: impl Fn(usize) -> usize,
+    ) {
+        self.union(first, second, |token, members| Visit {
+            row: row_of(token),
+            tokens: token..token + 1,
+            bonus: 0.0,
+            members,
+        });
+    }
+
+    /// Adds the union of what the first and the last row see, of which the second neither starts nor
+    /// ends earlier.
+    fn union(
+        &mut self,
+        first: Range<usize>,
+        second: Range<usize>,
+        visit: impl Fn(usize, u8) -> Visit,
+    ) {
+        let everyone = self.everyone();
+        let before = first.start..first.end.min(second.start);
+        let after = first.end.max(second.start)..second.end;
+        self.visits.extend(before.map(|index| visit(index, FIRST)));
+        self.visits.extend((second.start..first.end).map(|index| visit(index, everyone)));
+        self.visits.extend(after.map(|index| visit(index, SECOND)));
     }
 
     /// Adds what lies outside of the windows: kind by kind, shared where both rows have the same.

@@ -1,5 +1,6 @@
 //! Which kernel computes an attention, and the rule that picks one for a model.
 
+use super::pyramid::{self, Pyramid};
 use super::{AttentionError, Qkv, SparsePattern, Weighting, dense, sparse, upstream};
 use crate::tensor::Tensor3;
 
@@ -12,6 +13,11 @@ pub enum BackendKind {
     Sparse,
     /// Ours, upstream's edges, blocks weighted by their tokens.
     SparseLnCount,
+    /// Ours, the pyramid; causal, whatever the pattern says.
+    Pyramid {
+        /// The most blocks of one size, at least 1.
+        per_level: usize,
+    },
     /// The upstream crate, its edges.
     Upstream,
     /// The upstream crate, every token.
@@ -37,7 +43,7 @@ impl BackendKind {
 
 /// Computes attention by `backend`, `[seq, q_heads, dim]`.
 ///
-/// Dense backends use only `pattern.causal`.
+/// Dense backends use only `pattern.causal`, the pyramid only `pattern.window`.
 ///
 /// # Errors
 ///
@@ -51,6 +57,9 @@ pub fn forward(
         BackendKind::Dense => dense::forward(input, pattern.causal),
         BackendKind::Sparse => sparse::forward(input, pattern, Weighting::Plain),
         BackendKind::SparseLnCount => sparse::forward(input, pattern, Weighting::LnCount),
+        BackendKind::Pyramid { per_level } => {
+            pyramid::forward(input, &Pyramid { window: pattern.window, per_level })
+        }
         BackendKind::Upstream => upstream::forward(input, pattern),
         BackendKind::UpstreamDense => upstream::dense(input, pattern.causal),
         BackendKind::UpstreamGated { top_k } => {

@@ -29,7 +29,7 @@ mod stream;
 pub use error::{HeadError, Part};
 pub use stream::HeadStream;
 
-use crate::attention::{self, AttentionError, BackendKind, Qkv, SparsePattern};
+use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, SparsePattern};
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
 use alloc::vec;
@@ -89,7 +89,8 @@ impl TemporalHead {
     /// # Errors
     ///
     /// [`HeadError::Blob`] for a shape that breaks the rules; [`HeadError::PatternNotAvailable`];
-    /// [`HeadError::Attention`] for a sparse pattern with a block size of 0;
+    /// [`HeadError::Attention`] for a sparse pattern with a block size of 0, or a pyramid with 0
+    /// blocks per level (what record 0x81 holds when it says nothing of them);
     /// [`HeadError::PartLength`] and [`HeadError::PartNotFinite`] for a blob put together by hand,
     /// which parsing would have refused.
     pub fn from_blob(blob: &WeightBlob) -> Result<Self, HeadError> {
@@ -101,7 +102,15 @@ impl TemporalHead {
             AttentionPattern::UpstreamEdges => BackendKind::Sparse,
             AttentionPattern::LnCount => BackendKind::SparseLnCount,
             AttentionPattern::Dense => BackendKind::Dense,
-            AttentionPattern::Pyramid | AttentionPattern::PyramidSalient => {
+            AttentionPattern::Pyramid => {
+                let pyramid = Pyramid {
+                    window: usize::from(record.window),
+                    per_level: usize::from(record.per_level),
+                };
+                pyramid.validate()?;
+                BackendKind::Pyramid { per_level: pyramid.per_level }
+            }
+            AttentionPattern::PyramidSalient => {
                 return Err(HeadError::PatternNotAvailable { code: record.pattern as u8 });
             }
         };
@@ -113,7 +122,7 @@ impl TemporalHead {
             global_token: record.global_token,
             causal: true,
         };
-        if !backend.is_dense() {
+        if matches!(backend, BackendKind::Sparse | BackendKind::SparseLnCount) {
             pattern.validate()?;
         }
         let [d, layers, classes] = [shape.input_dim, shape.layers, shape.classes].map(usize::from);
@@ -336,10 +345,15 @@ impl TemporalHead {
         }
     }
 
-    /// The upstream crate cannot compute what a blob with `+ ln(count)` was trained with.
+    /// The upstream crate cannot compute what a blob with `+ ln(count)` was trained with, the
+    /// pyramid's blocks included.
     fn check_backend(&self, backend: BackendKind) -> Result<(), HeadError> {
         let is_upstream_sparse = backend.is_upstream() && !backend.is_dense();
-        if is_upstream_sparse && self.record.pattern == AttentionPattern::LnCount {
+        let is_plain = matches!(
+            self.record.pattern,
+            AttentionPattern::UpstreamEdges | AttentionPattern::Dense
+        );
+        if is_upstream_sparse && !is_plain {
             return Err(AttentionError::UpstreamLnCount.into());
         }
         Ok(())

@@ -39,6 +39,9 @@ impl HeadStream {
         let weighting = match backend {
             BackendKind::Sparse => Weighting::Plain,
             BackendKind::SparseLnCount => Weighting::LnCount,
+            BackendKind::Pyramid { .. } => {
+                return Err(HeadError::PatternNotAvailable { code: 2 });
+            }
             BackendKind::Dense | BackendKind::UpstreamDense => {
                 return Err(HeadError::DenseHasNoDecodeStep);
             }

@@ -22,6 +22,17 @@ impl Inputs {
     pub fn view(&self) -> Qkv<'_> {
         Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes }
     }
+
+    /// The first `seq` tokens.
+    pub fn prefix(&self, seq: usize) -> Self {
+        let cut = |tensor: &Tensor3| {
+            let [_, heads, dim] = tensor.shape();
+            let numbers = tensor.data()[..seq * heads * dim].to_vec();
+            Tensor3::from_vec(numbers, seq, heads, dim).unwrap()
+        };
+        let [q, k, v] = [&self.q, &self.k, &self.v].map(cut);
+        Self { q, k, v, slopes: self.slopes.clone() }
+    }
 }
 
 /// The largest difference between two slices of one length.

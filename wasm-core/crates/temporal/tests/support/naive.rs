@@ -1,7 +1,7 @@
 //! The definitions in f64, written for reading: no reuse, no order, no speed.
 
 use super::Inputs;
-use csi_temporal::attention::{SparsePattern, Weighting};
+use csi_temporal::attention::{Pyramid, SparsePattern, Weighting};
 use csi_temporal::rvne::{AttentionPattern, Pooling, WeightBlob};
 use csi_temporal::tensor::Tensor3;
 
@@ -53,11 +53,37 @@ pub fn edges(pattern: &SparsePattern, row: usize, seq: usize) -> (Vec<usize>, Ve
     (tokens, blocks)
 }
 
+/// What `row` of a pyramid looks at, token by token as it comes in: the tokens of each edge.
+pub fn pyramid_edges(pyramid: &Pyramid, row: usize) -> Vec<Vec<usize>> {
+    let mut window = std::collections::VecDeque::new();
+    let mut levels: Vec<Vec<Vec<usize>>> = Vec::new();
+    for token in 0..=row {
+        window.push_back(token);
+        if window.len() - 1 <= pyramid.window {
+            continue;
+        }
+        let mut arrived = vec![window.pop_front().unwrap()];
+        for level in 0.. {
+            if level == levels.len() {
+                levels.push(Vec::new());
+            }
+            levels[level].push(arrived);
+            if levels[level].len() <= pyramid.per_level {
+                break;
+            }
+            let oldest: Vec<Vec<usize>> = levels[level].drain(..2).collect();
+            arrived = oldest.concat();
+        }
+    }
+    window.into_iter().map(|token| vec![token]).chain(levels.into_iter().flatten()).collect()
+}
+
 /// What attention is over: every token, or the pattern's edges.
 #[derive(Clone, Copy)]
 pub enum Over<'a> {
     Dense { causal: bool },
     Sparse(&'a SparsePattern, Weighting),
+    Pyramid(&'a Pyramid),
 }
 
 /// The effective weights `[seq]` of one row and head, and the largest |score|.
@@ -82,6 +108,13 @@ pub fn weights(inputs: &Inputs, over: Over<'_>, row: usize, head: usize) -> (Vec
                 (members, bonus)
             });
             tokens.chain(blocks).collect()
+        }
+        Over::Pyramid(pyramid) => {
+            let with_count = |members: Vec<usize>| {
+                let bonus = (members.len() as f64).ln();
+                (members, bonus)
+            };
+            pyramid_edges(pyramid, row).into_iter().map(with_count).collect()
         }
     };
     let scores: Vec<f64> = edges
@@ -162,10 +195,12 @@ pub fn head(blob: &WeightBlob, rows: &[f32]) -> Vec<f64> {
         global_token: record.global_token,
         causal: true,
     };
+    let pyramid = Pyramid { window: record.window.into(), per_level: record.per_level.into() };
     let over = match record.pattern {
         AttentionPattern::UpstreamEdges => Over::Sparse(&pattern, Weighting::Plain),
         AttentionPattern::LnCount => Over::Sparse(&pattern, Weighting::LnCount),
         AttentionPattern::Dense => Over::Dense { causal: true },
+        AttentionPattern::Pyramid => Over::Pyramid(&pyramid),
         other => panic!("no twin for {other:?}"),
     };
     let mut file = blob.weights.as_slice();
