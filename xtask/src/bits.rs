@@ -1,8 +1,9 @@
-//! One table of hashes that the host and the page's binary must both produce.
+//! One table of hashes that the host, the page's binary and Xtensa code must all produce.
 //!
 //! `fixtures/golden/bits.txt` holds it, as lines of a name and 16 hexadecimal digits. The host's
-//! side is a test of csi-temporal (`golden_bits`); the other side is the binary that the page
-//! loads, run in node. This module never writes the table.
+//! side is a test of csi-temporal (`golden_bits`); the second is the binary that the page loads,
+//! run in node; the third a program for the node's processor, run by qemu. This module never
+//! writes the table.
 
 use std::fs;
 use std::path::Path;
@@ -25,21 +26,31 @@ wasm.initSync({ module: readFileSync(module) });
 console.log(wasm.selfTestBits());
 ";
 
-/// Compares the three sides and prints them.
+/// Compares golden file, host, page and, where `xtensa` is given, what Xtensa code printed.
 ///
 /// # Errors
 ///
 /// When a side is missing or any hash differs.
-pub fn check(project: &Project, page: &wasm::Page) -> Result<()> {
+pub fn check(project: &Project, page: &wasm::Page, xtensa: Option<&str>) -> Result<()> {
     let path = project.root.join(GOLDEN);
     let golden = parse(&fs::read_to_string(&path).map_err(at(&path))?, GOLDEN)?;
     let host = host_agrees(project);
-    let wasm = parse(&run_in_node(&page.script, &page.module)?, "the page's binary")?;
-    let (table, equal) = compare(&golden, &wasm);
+    let mut sides = vec![
+        ("golden", golden),
+        ("wasm", parse(&run_in_node(&page.script, &page.module)?, "the page's binary")?),
+    ];
+    if let Some(printed) = xtensa {
+        sides.push(("xtensa", parse(printed, "the Xtensa program")?));
+    }
+    let (table, different) = compare(&sides);
     print!("{table}");
     println!("host: {}", if host.is_ok() { "all as golden" } else { "differs" });
     host?;
-    if equal { Ok(()) } else { Err(format!("the page's binary differs from {GOLDEN}")) }
+    if different.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} differs from {GOLDEN}", different.join(" and ")))
+    }
 }
 
 /// The test compares every hash with the golden file; that it ran is checked by its name.
@@ -84,20 +95,28 @@ fn parse(text: &str, source: &str) -> Result<Table> {
     if table.is_empty() { Err(format!("{source}: no hash")) } else { Ok(table) }
 }
 
-/// Returns the printed table, and whether both sides hold the same names, order and hashes.
-fn compare(golden: &Table, wasm: &Table) -> (String, bool) {
-    let mut text = format!("{:<40} {:<16} {:<16}\n", "", "golden", "wasm");
+/// Returns the printed table, and the sides whose names, order or hashes are not the first's.
+fn compare(sides: &[(&'static str, Table)]) -> (String, Vec<&'static str>) {
     let find =
         |table: &Table, name: &str| table.iter().find(|entry| entry.0 == name).map(|entry| entry.1);
-    let shown =
-        |hash: Option<u64>| hash.map_or("missing".to_string(), |hash| format!("{hash:016x}"));
-    let added = wasm.iter().filter(|entry| find(golden, &entry.0).is_none());
-    for (name, _) in golden.iter().chain(added) {
-        let (left, right) = (find(golden, name), find(wasm, name));
-        let mark = if left == right { "" } else { "  DIFFERENT" };
-        text += &format!("{name:<40} {:<16} {:<16}{mark}\n", shown(left), shown(right));
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in sides.iter().flat_map(|(_, table)| table) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
     }
-    (text, golden == wasm)
+    let heads: String = sides.iter().map(|(side, _)| format!(" {side:<16}")).collect();
+    let mut text = format!("{:<24}{heads}\n", "");
+    for name in names {
+        let hashes: Vec<_> = sides.iter().map(|(_, table)| find(table, name)).collect();
+        let shown =
+            |hash: &Option<u64>| hash.map_or("missing".to_string(), |hash| format!("{hash:016x}"));
+        let row: String = hashes.iter().map(|hash| format!(" {:<16}", shown(hash))).collect();
+        let mark = if hashes.iter().all(|hash| *hash == hashes[0]) { "" } else { " DIFFERENT" };
+        text += &format!("{name:<24}{row}{mark}\n");
+    }
+    let different = sides.iter().filter(|(_, table)| *table != sides[0].1);
+    (text, different.map(|(side, _)| *side).collect())
 }
 
 #[cfg(test)]
@@ -120,14 +139,17 @@ mod tests {
     #[test]
     fn every_kind_of_difference_is_seen() {
         let golden = vec![("a".to_string(), 1), ("b".to_string(), 2)];
-        assert!(compare(&golden, &golden.clone()).1);
+        let sides =
+            |third: Table| [("golden", golden.clone()), ("x", golden.clone()), ("y", third)];
+        assert_eq!(compare(&sides(golden.clone())).1, [""; 0]);
         for other in [
             vec![("a".to_string(), 1), ("b".to_string(), 3)],
             vec![("a".to_string(), 1)],
             vec![("a".to_string(), 1), ("b".to_string(), 2), ("c".to_string(), 3)],
         ] {
-            let (text, equal) = compare(&golden, &other);
-            assert!(!equal && text.contains("DIFFERENT"), "{text}");
+            let (text, different) = compare(&sides(other));
+            assert_eq!(different, ["y"]);
+            assert!(text.contains("DIFFERENT"), "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod bits;
 mod boundaries;
+mod firmware;
 mod packages;
 mod page;
 mod project;
@@ -26,7 +27,7 @@ cargo lab [--port N] [--no-open]   build what changed and serve the page on 127.
 cargo verify [--only STEP]         run all checks and tests, or one with what it needs
 cargo xtask wasm                   build the page's binary into web/pkg
 cargo xtask boundaries             check what the architecture forbids
-cargo xtask bits                   compare the output bits of host and page
+cargo xtask bits                   compare the output bits of host, page and Xtensa code
 cargo xtask bench page [...]       measure the page in Chromium
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
@@ -63,7 +64,9 @@ fn dispatch(words: &[&str]) -> Result<()> {
             println!("{}", project.short(&page.folder).display());
         }),
         ["boundaries"] => boundaries::check(&Project::find()?),
-        ["bits"] => built().and_then(|(project, page)| bits::check(&project, &page)),
+        ["bits"] => built().and_then(|(project, page)| {
+            bits::check(&project, &page, Some(&firmware::bits(&project)?))
+        }),
         ["bench", what @ ..] => bench::run(what),
         ["vendor"] => vendor::fill(&Project::find()?),
         _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),

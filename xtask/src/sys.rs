@@ -94,6 +94,11 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// Returns the name of a file without folder and extension.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Takes an exclusive lock that ends with the returned file; waits while another run holds it.
 pub fn lock(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {

@@ -192,16 +192,16 @@ impl Compiler {
 
 /// What `rustc -vV` prints, as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
-struct Version {
-    release: String,
-    commit: String,
-    host: String,
+pub struct Version {
+    pub release: String,
+    pub commit: String,
+    pub host: String,
     /// LLVM's major version, which names Debian's packages.
-    llvm: u32,
+    pub llvm: u32,
 }
 
 impl Version {
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let value = |key: &str| {
             text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_string()))
         };

