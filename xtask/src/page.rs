@@ -63,16 +63,27 @@ pub fn npm_cache(project: &Project) -> PathBuf {
 ///
 /// When npm is missing and cannot be installed, or fails.
 pub fn install_packages(project: &Project) -> Result<()> {
+    let kept = Some(npm_cache(project)).filter(|cache| cache.is_dir());
+    install_packages_of(project, "web", kept.as_deref())
+}
+
+/// As [`install_packages`], for the lock file of any folder; from a cache without the network where
+/// one is given.
+///
+/// # Errors
+///
+/// As [`install_packages`].
+pub fn install_packages_of(project: &Project, folder: &str, cache: Option<&Path>) -> Result<()> {
     let _lock = sys::lock(&project.target.join("xtask-npm.lock"))?;
-    let web = project.root.join("web");
-    let changed = |file: &str| fs::metadata(web.join(file)).and_then(|m| m.modified()).ok();
-    let wanted = changed("package-lock.json").ok_or("web/package-lock.json is missing")?;
+    let inside = project.root.join(folder);
+    let changed = |file: &str| fs::metadata(inside.join(file)).and_then(|m| m.modified()).ok();
+    let wanted = changed("package-lock.json")
+        .ok_or_else(|| format!("{folder}/package-lock.json is missing"))?;
     // npm writes this file last.
     if changed("node_modules/.package-lock.json").is_some_and(|done| done >= wanted) {
         return Ok(());
     }
-    let kept = Some(npm_cache(project)).filter(|cache| cache.is_dir());
-    npm_ci(&web, kept.as_deref(), true)
+    npm_ci(&inside, cache, true)
 }
 
 /// Runs `npm ci` in a folder, with a cache of its own where one is given.
@@ -102,7 +113,8 @@ pub fn check_types(project: &Project) -> Result<()> {
     run(npm()?.current_dir(project.root.join("web")).args(["run", "--silent", "check"]))
 }
 
-/// Runs every `*.test.js` and `*.test.mjs` below `web/test`, with a server of its own.
+/// Runs every `*.test.js` and `*.test.mjs` below `web/test`, with a server of its own, and those of
+/// the measurements, below `bench/test`.
 ///
 /// # Errors
 ///
@@ -112,11 +124,13 @@ pub fn test(project: &Project) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.ends_with(".test.js") || name.ends_with(".test.mjs")
     };
-    let tests: Vec<_> =
-        sys::files_under(&project.root.join("web/test")).into_iter().filter(is_test).collect();
+    let tests_under =
+        |folder: &str| sys::files_under(&project.root.join(folder)).into_iter().filter(is_test);
+    let mut tests: Vec<_> = tests_under("web/test").collect();
     if tests.is_empty() {
         return Err("web/test holds no *.test.js or *.test.mjs".to_string());
     }
+    tests.extend(tests_under("bench/test"));
     let mut node = node_with_page(project)?;
     // One at a time: several browsers at once would make each other's timings wrong.
     node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(tests);

@@ -153,7 +153,9 @@ pub fn lock_sources(project: &Project) -> Result<Vec<String>> {
         fs::read_to_string(&path).map_err(at(&path))
     };
     let mut findings = judge_cargo_lock(&text("Cargo.lock")?);
-    findings.extend(judge_npm_lock(&text("web/package-lock.json")?));
+    for lock in ["web/package-lock.json", "bench/package-lock.json"] {
+        findings.extend(judge_npm_lock(lock, &text(lock)?));
+    }
     Ok(findings)
 }
 
@@ -163,15 +165,10 @@ fn judge_cargo_lock(lock: &str) -> Vec<String> {
     sources.map(|line| format!("Cargo.lock: {line}")).collect()
 }
 
-fn judge_npm_lock(lock: &str) -> Vec<String> {
+fn judge_npm_lock(name: &str, lock: &str) -> Vec<String> {
     let resolved = lock.lines().filter(|line| line.trim_start().starts_with("\"resolved\""));
     resolved
-        .map(|line| {
-            format!(
-                "web/package-lock.json: {} (npm's omit-lockfile-registry-resolved)",
-                line.trim()
-            )
-        })
+        .map(|line| format!("{name}: {} (npm's omit-lockfile-registry-resolved)", line.trim()))
         .collect()
 }
 
@@ -244,7 +241,10 @@ mod tests {
         let ordinary = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
         assert_eq!(judge_cargo_lock(ordinary), Vec::<String>::new());
         assert_eq!(judge_cargo_lock("source = \"registry+https://mirror.example/index\"").len(), 1);
-        assert_eq!(judge_npm_lock("  \"version\": \"1\",\n"), Vec::<String>::new());
-        assert_eq!(judge_npm_lock("  \"resolved\": \"https://mirror.example/a.tgz\",").len(), 1);
+        assert_eq!(judge_npm_lock("a", "  \"version\": \"1\",\n"), Vec::<String>::new());
+        assert_eq!(
+            judge_npm_lock("a", "  \"resolved\": \"https://mirror.example/a.tgz\",").len(),
+            1
+        );
     }
 }
