@@ -137,14 +137,16 @@ fn heads(table: &mut Table) {
         ("head-dense", BackendKind::Dense),
         ("head-upstream", BackendKind::Upstream),
     ] {
-        let out = head.forward(&rows, backend).expect(VALID);
-        table.push((name, hash(out.logits.into_iter().chain(out.hidden))));
+        let logits = head.forward(&rows, backend).expect(VALID).logits;
+        let hidden = head.hidden(&rows, backend).expect(VALID);
+        table.push((name, hash(logits.into_iter().chain(hidden))));
     }
 
     let head = TemporalHead::from_blob(&blob_with_trailer()).expect(VALID);
     let rows = Random(8).numbers(40 * head.feature_dim(), 2.0);
-    let out = head.forward(&rows, head.backend()).expect(VALID);
-    table.push(("head-trailer", hash(out.logits.into_iter().chain(out.hidden))));
+    let logits = head.forward(&rows, head.backend()).expect(VALID).logits;
+    let hidden = head.hidden(&rows, head.backend()).expect(VALID);
+    table.push(("head-trailer", hash(logits.into_iter().chain(hidden))));
     let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
     let mut all = Vec::new();
     for row in rows.chunks_exact(head.feature_dim()) {

@@ -11,8 +11,9 @@
 //! A landmark's mean is the sum of its tokens, oldest first, divided by their number. A block of a
 //! pyramid has the mean of its two halves, `(left + right) * 0.5`.
 
-use super::Qkv;
-use super::lanes::{F32x4, LANES};
+use super::lanes::F32x4;
+pub(super) use super::lanes::LANES;
+use super::{AttentionError, Qkv};
 use crate::math::Numbers;
 use alloc::vec::Vec;
 use core::ops::Div;
@@ -61,8 +62,12 @@ pub(super) struct Bank<E> {
     pub width: usize,
     /// Query heads that read the same part of a row: 4, or the size of a GQA group.
     pub heads_per_part: usize,
-    /// The row of the first block's mean.
+    /// The row of the first block's mean; the rows before it are places of tokens.
     pub first_block: usize,
+    /// The place of the oldest token; the others follow, and go on at place 0 after the last one.
+    pub oldest: usize,
+    /// How many tokens there are.
+    pub tokens: usize,
 }
 
 impl<E: Element> Bank<E> {
@@ -76,13 +81,17 @@ impl<E: Element> Bank<E> {
             width: 0,
             heads_per_part: LANES,
             first_block: 0,
+            oldest: 0,
+            tokens: 0,
         }
     }
 
-    /// Takes on a shape; the rows are up to the caller.
+    /// Takes on a shape, with a token in each of `first_block` places; the rows are up to the
+    /// caller.
     pub fn shape(&mut self, first_block: usize, dim: usize, width: usize, heads_per_part: usize) {
         self.scale = 1.0 / libm::sqrtf(dim as f32);
         (self.first_block, self.dim) = (first_block, dim);
+        (self.oldest, self.tokens) = (0, first_block);
         (self.width, self.heads_per_part) = (width, heads_per_part);
     }
 
@@ -98,37 +107,51 @@ impl<E: Element> Bank<E> {
         group * LANES / self.heads_per_part * self.dim
     }
 
-    /// Appends the means of all blocks of the tokens that it holds, the last one over what it has.
+    /// Makes the means of all blocks of the tokens that it holds, the last one over what it has.
     pub fn push_means(&mut self, block_size: usize) {
+        let (width, tokens, place) = (self.width, self.tokens, self.places());
         for numbers in [&mut self.keys, &mut self.values] {
-            let tokens = self.first_block;
+            numbers.truncate(self.first_block * width);
             for first in (0..tokens).step_by(block_size) {
                 let end = first.saturating_add(block_size).min(tokens);
                 let mean = numbers.len();
-                numbers.resize(mean + self.width, E::splat(0.0));
+                numbers.resize(mean + width, E::splat(0.0));
                 let (tokens, mean) = numbers.split_at_mut(mean);
-                for token in tokens[first * self.width..end * self.width].chunks_exact(self.width) {
-                    add(mean, token);
+                for token in first..end {
+                    add(mean, &tokens[place(token) * width..][..width]);
                 }
                 divide(mean, end - first);
             }
         }
     }
 
-    /// Appends the means of a pyramid over the tokens that it holds: all whole blocks of two, then
-    /// of four, and so on (`pyramid::row_of`).
+    /// Makes the means of a pyramid over the tokens that it holds: all whole blocks of two, then of
+    /// four, and so on (`pyramid::row_of`).
     pub fn push_pyramid(&mut self) {
+        let (width, place) = (self.width, self.places());
         for numbers in [&mut self.keys, &mut self.values] {
-            let (mut start, mut blocks) = (0, self.first_block);
+            numbers.truncate(self.first_block * width);
+            let (mut level, mut blocks) = (0, self.tokens);
             while blocks > 1 {
-                let next = numbers.len();
-                for left in (0..blocks / 2).map(|pair| start + 2 * pair * self.width) {
-                    for left in left..left + self.width {
-                        numbers.push(mean(numbers[left], numbers[left + self.width]));
+                let next = numbers.len() / width;
+                for pair in (0..2 * (blocks / 2)).step_by(2) {
+                    let row = |at| if next == self.first_block { place(at) } else { level + at };
+                    let (left, right) = (row(pair) * width, row(pair + 1) * width);
+                    for d in 0..width {
+                        numbers.push(mean(numbers[left + d], numbers[right + d]));
                     }
                 }
-                (start, blocks) = (next, blocks / 2);
+                (level, blocks) = (next, blocks / 2);
             }
+        }
+    }
+
+    /// Tells the place of a token.
+    fn places(&self) -> impl Fn(usize) -> usize + use<E> {
+        let (oldest, places) = (self.oldest, self.first_block);
+        move |token| {
+            let at = oldest + token;
+            if at < places { at } else { at - places }
         }
     }
 }
@@ -137,6 +160,36 @@ impl<E: Element> Bank<E> {
 #[inline(always)]
 fn mean<E: Element>(left: E, right: E) -> E {
     (left + right) * E::splat(0.5)
+}
+
+impl<E: Element> Bank<E> {
+    /// Makes a bank of `rows` rows of zeros, with room for `blocks` means.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::CacheTooLarge`].
+    pub fn zeros(
+        rows: usize,
+        blocks: usize,
+        dim: usize,
+        width: usize,
+        heads_per_part: usize,
+    ) -> Result<Self, AttentionError> {
+        let mut bank = Self::new();
+        bank.shape(rows, dim, width, heads_per_part);
+        let all = rows.checked_add(blocks).and_then(|rows| rows.checked_mul(width));
+        let all = all.ok_or(AttentionError::CacheTooLarge)?;
+        for numbers in [&mut bank.keys, &mut bank.values] {
+            numbers.try_reserve_exact(all).map_err(|_| AttentionError::CacheTooLarge)?;
+            numbers.resize(rows * width, E::splat(0.0));
+        }
+        Ok(bank)
+    }
+
+    /// Returns the bytes of memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        (self.keys.capacity() + self.values.capacity()) * size_of::<E>()
+    }
 }
 
 /// Adds `token` to `sum`, number by number.
@@ -160,7 +213,18 @@ pub(super) fn is_shared(q_heads: usize, kv_heads: usize) -> bool {
     kv_heads == 1 || (q_heads / kv_heads).is_multiple_of(LANES)
 }
 
+/// Returns the elements of a row of `Bank<F32x4>`, if they can be counted.
+pub(super) fn lanes_width(q_heads: usize, dim: usize) -> Option<usize> {
+    q_heads.div_ceil(LANES).checked_mul(dim)
+}
+
 impl Bank<f32> {
+    /// Writes a token, `[kv_heads * dim]` each, as row `row`.
+    pub fn write(&mut self, row: usize, k: &[f32], v: &[f32]) {
+        self.keys[row * self.width..][..self.width].copy_from_slice(k);
+        self.values[row * self.width..][..self.width].copy_from_slice(v);
+    }
+
     /// Holds a copy of checked input whose [`is_shared`] holds from now on, with room for `blocks`
     /// means.
     pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
@@ -175,6 +239,18 @@ impl Bank<f32> {
 }
 
 impl Bank<F32x4> {
+    /// Writes a token, `[kv_heads * dim]` each, as row `row`.
+    pub fn write(&mut self, row: usize, k: &[f32], v: &[f32], q_heads: usize, kv_heads: usize) {
+        let (dim, width) = (self.dim, self.width);
+        for (numbers, token) in [(&mut self.keys, k), (&mut self.values, v)] {
+            let row = &mut numbers[row * width..][..width];
+            for (group, row) in row.chunks_exact_mut(dim).enumerate() {
+                let heads = heads_of(group, q_heads).map(|head| head * kv_heads / q_heads);
+                interleave(token, dim, heads, row);
+            }
+        }
+    }
+
     /// Holds a copy of checked input from now on, with room for `blocks` means.
     pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
         let [seq, kv_heads, dim] = input.k.shape();

@@ -61,10 +61,10 @@ pub(super) fn forward_into(
     }
     let Workspace { one, lanes, rows } = workspace;
     if bank::is_shared(input.q.heads(), input.k.heads()) {
-        one.fill(input, over.blocks(input));
+        one.fill(input, over.blocks(input.q.seq()));
         forward_over(one, rows, input, over, out)
     } else {
-        lanes.fill(input, over.blocks(input));
+        lanes.fill(input, over.blocks(input.q.seq()));
         forward_over(lanes, rows, input, over, out)
     }
 }

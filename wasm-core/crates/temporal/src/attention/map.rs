@@ -127,7 +127,7 @@ impl<'a> Mapper<'a> {
             _ => {}
         }
         let mut bank = Bank::<F32x4>::new();
-        bank.fill(input, over.blocks(input));
+        bank.fill(input, over.blocks(input.q.seq()));
         kernel::push_means(&mut bank, over);
         Ok(Self { input, over, bank, heads })
     }

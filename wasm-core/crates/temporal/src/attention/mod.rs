@@ -3,7 +3,8 @@
 //! ```text
 //! pattern, pyramid ─> plan ─┐
 //!              lanes ─> bank ┴┬─> tile ─> kernel ─┬─> dense, sparse, pyramid   whole windows
-//!                             │                   └─> decode   one token at a time, with a cache
+//!                             │                   ├─> decode   one token at a time, with a cache
+//!                             │                   └─> ring     the newest rows of a moving window
 //!                             └─> row ──────────────> map      weights instead of outputs
 //! upstream           the registry crate, as another way to the same numbers
 //! select             which of these a caller takes
@@ -29,6 +30,7 @@ pub mod map;
 pub mod pattern;
 mod plan;
 pub mod pyramid;
+mod ring;
 mod row;
 mod select;
 pub mod sparse;
@@ -39,6 +41,7 @@ pub use error::{AttentionError, Operand};
 pub use kernel::Workspace;
 pub use pattern::{Edge, EdgeKind, SparsePattern};
 pub use pyramid::Pyramid;
+pub(crate) use ring::KvRing;
 pub use select::{AttentionPath, BackendKind, forward, select_path};
 
 use crate::tensor::Tensor3;

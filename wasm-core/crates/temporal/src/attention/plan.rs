@@ -3,15 +3,15 @@
 //! Two neighbours share most of what they see. Their plan is the union, each with the edges of its
 //! own row in the order of the pattern; an edge that only one of them has is marked.
 
+use super::Weighting;
 use super::pattern::{Edge, EdgeKind, SparsePattern};
 use super::pyramid::{self, Pyramid};
-use super::{Qkv, Weighting};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 /// What attention is over.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Over<'a> {
+pub(crate) enum Over<'a> {
     /// All tokens, or all up to the row.
     Dense { causal: bool },
     /// The edges of a pattern.
@@ -21,13 +21,11 @@ pub(super) enum Over<'a> {
 }
 
 impl Over<'_> {
-    /// Counts the block means that a bank needs for `input`.
-    pub fn blocks(&self, input: &Qkv<'_>) -> usize {
+    /// Counts the block means that a bank needs for `seq` tokens.
+    pub fn blocks(&self, seq: usize) -> usize {
         match self {
-            Self::Sparse { pattern, .. } if pattern.landmarks => {
-                input.q.seq().div_ceil(pattern.block_size)
-            }
-            Self::Pyramid(_) => pyramid::mean_count(input.q.seq()),
+            Self::Sparse { pattern, .. } if pattern.landmarks => seq.div_ceil(pattern.block_size),
+            Self::Pyramid(_) => pyramid::mean_count(seq),
             _ => 0,
         }
     }
@@ -81,7 +79,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Plans `rows` rows of `seq` from `row` on, over a bank with the tokens in order and the means
-    /// of all blocks after them, from row `first_block` on.
+    /// of all blocks from row `first_block` on, `first_block >= seq`.
     pub fn fill(
         &mut self,
         over: Over<'_>,
@@ -104,7 +102,10 @@ impl Plan {
                 self.far(pattern, weighting, seq, first_block);
             }
             Over::Pyramid(pyramid) => {
-                self.pyramid(pyramid, row, rows, |level, index| pyramid::row_of(seq, level, index));
+                let means = first_block - seq;
+                self.pyramid(pyramid, row, rows, |level, index| {
+                    pyramid::row_of(seq, level, index) + if level > 0 { means } else { 0 }
+                });
             }
         }
     }
@@ -152,10 +153,18 @@ impl Plan {
     pub fn reserve(&mut self, visits: usize) {
         self.visits.clear();
         self.visits.reserve(visits);
+        self.ln_powers.reserve(usize::BITS as usize - self.ln_powers.len());
         for far in &mut self.far {
             far.clear();
             far.reserve(visits);
         }
+    }
+
+    /// Returns the bytes of memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        let far: usize = self.far.iter().map(Vec::capacity).sum();
+        let ln_powers = self.ln_powers.capacity() * size_of::<f32>();
+        self.visits.capacity() * size_of::<Visit>() + far * size_of::<Edge>() + ln_powers
     }
 
     /// Returns what row number `at` looks at.

@@ -1,5 +1,6 @@
 //! Which kernel computes an attention, and the rule that picks one for a model.
 
+use super::plan::Over;
 use super::pyramid::{self, Pyramid};
 use super::{AttentionError, Qkv, SparsePattern, Weighting, dense, sparse, upstream};
 use crate::tensor::Tensor3;
@@ -38,6 +39,22 @@ impl BackendKind {
     /// Tells whether the numbers come from the upstream crate.
     pub const fn is_upstream(self) -> bool {
         matches!(self, Self::Upstream | Self::UpstreamDense | Self::UpstreamGated { .. })
+    }
+}
+
+impl BackendKind {
+    /// Returns what it looks at, or `None` where the upstream crate computes.
+    pub(crate) fn over(self, pattern: &SparsePattern) -> Option<Over<'_>> {
+        let sparse = |weighting| Some(Over::Sparse { pattern, weighting });
+        match self {
+            Self::Dense => Some(Over::Dense { causal: pattern.causal }),
+            Self::Sparse => sparse(Weighting::Plain),
+            Self::SparseLnCount => sparse(Weighting::LnCount),
+            Self::Pyramid { per_level } => {
+                Some(Over::Pyramid(Pyramid { window: pattern.window, per_level }))
+            }
+            Self::Upstream | Self::UpstreamDense | Self::UpstreamGated { .. } => None,
+        }
     }
 }
 

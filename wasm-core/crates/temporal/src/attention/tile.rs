@@ -33,6 +33,11 @@ impl Scratch {
         self.weights.clear();
         self.weights.reserve(visits.next_multiple_of(TILE));
     }
+
+    /// Returns the bytes of memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        (self.q.capacity() + self.weights.capacity()) * size_of::<F32x4>()
+    }
 }
 
 /// Computes the `Q` rows of a plan: every query head of `q` (`[Q][q_heads * dim]`) into `out`.

@@ -12,6 +12,9 @@
 //! logits = pooled Wc + bias                           [classes]
 //! ```
 //!
+//! That is the meaning; as pooling and matrices commute, the last steps are taken in the order that
+//! `readout` says.
+//!
 //! `norm(x, g)[d] = x[d] * (1 / sqrt(mean(x * x) + 1e-6)) * g[d]`. Every sum runs left to right, a
 //! matrix product over its input in ascending order (`parts`), so that every target gives the
 //! same bits. All but attention works row by row, which is why a stream of rows gives the bits of
@@ -23,18 +26,24 @@
 //! softmax to the logits, or train.
 
 mod error;
+mod matrix;
 mod parts;
+mod readout;
 mod stream;
+mod window;
 
 pub use error::{HeadError, Part};
 pub use stream::HeadStream;
+pub use window::HeadWindow;
 
 use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, SparsePattern};
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
 use alloc::vec;
 use alloc::vec::Vec;
-use parts::{FeedForward, Input, Layer, Matrix, Scratch, add, split_layers};
+use matrix::Matrix;
+use parts::{FeedForward, Input, Layer, Scratch, split_layers};
+use readout::{Pool, Readout};
 
 /// A temporal head, ready to run.
 #[derive(Clone, Debug)]
@@ -42,8 +51,7 @@ pub struct TemporalHead {
     shape: HeadShape,
     input: Input,
     layers: Vec<Layer>,
-    classifier: Matrix,
-    bias: Option<Vec<f32>>,
+    readout: Readout,
     record: AttentionRecord,
     pattern: SparsePattern,
     pooling: Pooling,
@@ -55,10 +63,6 @@ pub struct TemporalHead {
 pub struct HeadOutput {
     /// One number per class, not normalised.
     pub logits: Vec<f32>,
-    /// What the classifier read, `[D]`.
-    pub pooled: Vec<f32>,
-    /// The rows after the last layer, `[n][D]`.
-    pub hidden: Vec<f32>,
 }
 
 /// What one layer's attention reads.
@@ -157,8 +161,7 @@ impl TemporalHead {
             shape,
             input: Input::load(trailer, d)?,
             layers,
-            classifier,
-            bias: trailer.bias.clone(),
+            readout: Readout { classifier, bias: trailer.bias.clone() },
             record,
             pattern,
             pooling: record.pooling,
@@ -222,23 +225,50 @@ impl TemporalHead {
     /// [`HeadError::NoRows`]; [`HeadError::RowsLength`]; [`HeadError::RowNotFinite`];
     /// [`HeadError::Attention`] from the kernels; [`HeadError::Overflow`].
     pub fn forward(&self, rows: &[f32], backend: BackendKind) -> Result<HeadOutput, HeadError> {
-        let mut scratch = Scratch::default();
-        let hidden = self.run(rows, self.layers.len(), backend, &mut scratch)?;
-        let d = usize::from(self.shape.input_dim);
-        let mut pooled = vec![0.0; d];
-        match self.pooling {
-            Pooling::Mean => {
-                for row in hidden.chunks_exact(d) {
-                    add(&mut pooled, row);
-                }
-                let count = (hidden.len() / d) as f32;
-                pooled.iter_mut().for_each(|number| *number /= count);
-            }
-            Pooling::Last => pooled.copy_from_slice(&hidden[hidden.len() - d..]),
+        let count = self.count_rows(rows, backend)?;
+        if backend.is_upstream() {
+            return self.forward_by_upstream(rows, backend);
         }
-        let mut logits = vec![0.0; usize::from(self.shape.classes)];
-        self.classify(&pooled, &mut logits)?;
-        Ok(HeadOutput { logits, pooled, hidden })
+        let mut window = HeadWindow::for_backend(self, count, backend)?;
+        for row in rows.chunks_exact(self.feature_dim()) {
+            window.push(self, row)?;
+        }
+        let logits = window.classify_by(self, backend)?.to_vec();
+        Ok(HeadOutput { logits })
+    }
+
+    /// The same with the attention of another crate, which wants whole tensors.
+    fn forward_by_upstream(
+        &self,
+        rows: &[f32],
+        backend: BackendKind,
+    ) -> Result<HeadOutput, HeadError> {
+        let mut scratch = Scratch::default();
+        let last = self.layers.len() - 1;
+        let mut x = self.run(rows, last, backend, &mut scratch)?;
+        let qkv = self.project(last, &x, &mut scratch)?;
+        let mixed = attention::forward(backend, &qkv.view(), &self.pattern)?;
+        let (d, width) = (usize::from(self.shape.input_dim), mixed.heads() * mixed.dim());
+        let count = x.len() / d;
+        let start = if self.pooling == Pooling::Last { count - 1 } else { 0 };
+        let mut pool = Pool::new(self);
+        let rows = x.chunks_exact_mut(d).zip(mixed.data().chunks_exact(width));
+        for (x, mixed) in rows.skip(start) {
+            let classifier = &self.readout.classifier;
+            self.layers[last].read_out(x, mixed, classifier, &mut scratch, &mut pool);
+        }
+        let logits = pool.logits(&self.layers[last], &self.readout)?.to_vec();
+        Ok(HeadOutput { logits })
+    }
+
+    /// Computes the rows after the last layer, `[n][D]`, which [`TemporalHead::forward`] has no
+    /// need of.
+    ///
+    /// # Errors
+    ///
+    /// As [`TemporalHead::forward`].
+    pub fn hidden(&self, rows: &[f32], backend: BackendKind) -> Result<Vec<f32>, HeadError> {
+        self.run(rows, self.layers.len(), backend, &mut Scratch::default())
     }
 
     /// Computes what layer `layer` attends with, when the layers below ran with `backend`.
@@ -282,16 +312,9 @@ impl TemporalHead {
         backend: BackendKind,
         scratch: &mut Scratch,
     ) -> Result<Vec<f32>, HeadError> {
-        self.check_backend(backend)?;
-        let features = self.feature_dim();
-        if rows.is_empty() {
-            return Err(HeadError::NoRows);
-        }
-        if !rows.len().is_multiple_of(features) {
-            return Err(HeadError::RowsLength { feature_dim: features, got: rows.len() });
-        }
+        let (count, features) = (self.count_rows(rows, backend)?, self.feature_dim());
         let d = usize::from(self.shape.input_dim);
-        let mut x = vec![0.0; rows.len() / features * d];
+        let mut x = vec![0.0; count * d];
         for (index, row) in rows.chunks_exact(features).enumerate() {
             self.input.read(index, row, scratch, &mut x[index * d..][..d])?;
         }
@@ -333,16 +356,21 @@ impl TemporalHead {
         Ok(LayerQkv { q, k, v, slopes: layer.slopes.clone() })
     }
 
-    fn classify(&self, pooled: &[f32], logits: &mut [f32]) -> Result<(), HeadError> {
-        self.classifier.apply(pooled, logits);
-        if let Some(bias) = &self.bias {
-            add(logits, bias);
+    fn last_layer(&self) -> &Layer {
+        &self.layers[self.layers.len() - 1]
+    }
+
+    /// Checks what a window's own numbers do not tell, and counts its rows.
+    fn count_rows(&self, rows: &[f32], backend: BackendKind) -> Result<usize, HeadError> {
+        self.check_backend(backend)?;
+        let feature_dim = self.feature_dim();
+        if rows.is_empty() {
+            return Err(HeadError::NoRows);
         }
-        if logits.iter().all(|number| number.is_finite()) {
-            Ok(())
-        } else {
-            Err(HeadError::Overflow)
+        if !rows.len().is_multiple_of(feature_dim) {
+            return Err(HeadError::RowsLength { feature_dim, got: rows.len() });
         }
+        Ok(rows.len() / feature_dim)
     }
 
     /// The upstream crate cannot compute what a blob with `+ ln(count)` was trained with, the

@@ -1,5 +1,7 @@
 //! The head's parts, one row at a time, with the order of every sum.
 
+use super::matrix::Matrix;
+use super::readout::Pool;
 use super::{HeadError, Part};
 use crate::rvne::{self, Trailer};
 use alloc::vec;
@@ -52,43 +54,21 @@ fn rms_norm(x: &[f32], gains: &[f32], out: &mut Vec<f32>) {
     out.extend(x.iter().zip(gains).map(|(x, gain)| x * inverse * gain));
 }
 
-/// A weight matrix, row-major `[in][out]`.
-#[derive(Clone, Debug)]
-pub(super) struct Matrix {
-    numbers: Vec<f32>,
-    cols: usize,
-}
-
-impl Matrix {
-    /// Copies `rows * cols` numbers.
-    pub fn new(numbers: &[f32], rows: usize, cols: usize) -> Self {
-        debug_assert_eq!(numbers.len(), rows * cols);
-        Self { numbers: numbers.to_vec(), cols }
-    }
-
-    /// Writes `x W` into `out`: `x[0] * W[0][o] + x[1] * W[1][o] + ...`, left to right.
-    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
-        out.fill(0.0);
-        for (x, row) in x.iter().zip(self.numbers.chunks_exact(self.cols)) {
-            for (out, weight) in out.iter_mut().zip(row) {
-                *out += x * weight;
-            }
-        }
-    }
-
-    /// Writes `x W` into `out`, which becomes as long as it has to be.
-    fn apply_into(&self, x: &[f32], out: &mut Vec<f32>) {
-        out.resize(self.cols, 0.0);
-        self.apply(x, out);
-    }
-}
-
 /// Rows between two parts, kept so that nothing is allocated per row.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
     normed: Vec<f32>,
     hidden: Vec<f32>,
     change: Vec<f32>,
+    classified: Vec<f32>,
+}
+
+impl Scratch {
+    /// Returns the bytes of memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        let Self { normed, hidden, change, classified } = self;
+        [normed, hidden, change, classified].map(Vec::capacity).iter().sum::<usize>() * 4
+    }
 }
 
 /// From a feature row to the first layer's input.
@@ -158,6 +138,28 @@ pub(super) struct Layer {
 }
 
 impl Layer {
+    /// Returns the numbers of the branch whose matrix is the layer's last.
+    pub fn branch_width(&self) -> usize {
+        self.feed_forward.as_ref().map_or(self.wq.cols(), |part| part.w1.cols())
+    }
+
+    /// Returns the layer's last matrix.
+    pub fn branch_matrix(&self) -> &Matrix {
+        self.feed_forward.as_ref().map_or(&self.wo, |part| &part.w2)
+    }
+
+    /// Writes one row's query.
+    pub fn query(&self, x: &[f32], scratch: &mut Scratch, q: &mut [f32]) {
+        self.wq.apply(self.normed(x, scratch), q);
+    }
+
+    /// Writes one row's key and value.
+    pub fn key_value(&self, x: &[f32], scratch: &mut Scratch, k: &mut [f32], v: &mut [f32]) {
+        let x = self.normed(x, scratch);
+        self.wk.apply(x, k);
+        self.wv.apply(x, v);
+    }
+
     /// Writes one row's query, key and value.
     pub fn project(
         &self,
@@ -167,16 +169,20 @@ impl Layer {
         k: &mut [f32],
         v: &mut [f32],
     ) {
-        let x = match &self.gains {
+        let x = self.normed(x, scratch);
+        self.wq.apply(x, q);
+        self.wk.apply(x, k);
+        self.wv.apply(x, v);
+    }
+
+    fn normed<'a>(&self, x: &'a [f32], scratch: &'a mut Scratch) -> &'a [f32] {
+        match &self.gains {
             None => x,
             Some(gains) => {
                 rms_norm(x, gains, &mut scratch.normed);
                 &scratch.normed
             }
-        };
-        self.wq.apply(x, q);
-        self.wk.apply(x, k);
-        self.wv.apply(x, v);
+        }
     }
 
     /// Adds to one row what attention `mixed`, `[q_heads * head_dim]`, and what the feed-forward
@@ -191,18 +197,33 @@ impl Layer {
         mixed: &[f32],
         scratch: &mut Scratch,
     ) -> Result<(), HeadError> {
-        let Scratch { normed, hidden, change } = scratch;
-        self.wo.apply_into(mixed, change);
-        add(x, change);
-        if let Some(FeedForward { gains, w1, w2 }) = &self.feed_forward {
-            rms_norm(x, gains, normed);
-            w1.apply_into(normed, hidden);
-            // A NaN stays one, to be found below.
-            hidden.iter_mut().filter(|number| **number < 0.0).for_each(|number| *number = 0.0);
-            w2.apply_into(hidden, change);
-            add(x, change);
+        self.wo.apply_into(mixed, &mut scratch.change);
+        add(x, &scratch.change);
+        if let Some(part) = &self.feed_forward {
+            part.hide(x, scratch);
+            part.w2.apply_into(&scratch.hidden, &mut scratch.change);
+            add(x, &scratch.change);
         }
         if x.iter().all(|number| number.is_finite()) { Ok(()) } else { Err(HeadError::Overflow) }
+    }
+
+    /// Reads one row of the last layer into `pool`. `x` is lost.
+    pub fn read_out(
+        &self,
+        x: &mut [f32],
+        mixed: &[f32],
+        classifier: &Matrix,
+        scratch: &mut Scratch,
+        pool: &mut Pool,
+    ) {
+        if let Some(part) = &self.feed_forward {
+            self.wo.apply_into(mixed, &mut scratch.change);
+            add(x, &scratch.change);
+            part.hide(x, scratch);
+        }
+        let Scratch { hidden, classified, .. } = scratch;
+        classifier.apply_into(x, classified);
+        pool.add(if self.feed_forward.is_some() { hidden } else { mixed }, classified);
     }
 }
 
@@ -215,6 +236,15 @@ pub(super) struct FeedForward {
 }
 
 impl FeedForward {
+    /// Fills the hidden numbers, `relu(norm(x, gains) W1)`.
+    fn hide(&self, x: &[f32], scratch: &mut Scratch) {
+        let Scratch { normed, hidden, .. } = scratch;
+        rms_norm(x, &self.gains, normed);
+        self.w1.apply_into(normed, hidden);
+        // A NaN stays one, to be found later.
+        hidden.iter_mut().filter(|number| **number < 0.0).for_each(|number| *number = 0.0);
+    }
+
     /// Returns one per layer, or `None` for each.
     pub fn load(
         record: Option<&rvne::FeedForward>,

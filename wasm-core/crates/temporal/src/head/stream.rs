@@ -5,6 +5,7 @@
 //! `capacity` rows and is then reset; it does not slide.
 
 use super::parts::Scratch;
+use super::readout::Pool;
 use super::{HeadError, TemporalHead};
 use crate::attention::decode::{KvCache, decode_step_into};
 use crate::attention::{BackendKind, SparsePattern, Weighting};
@@ -27,7 +28,7 @@ pub struct HeadStream {
     k: Vec<f32>,
     v: Vec<f32>,
     mixed: Vec<f32>,
-    logits: Vec<f32>,
+    pool: Pool,
 }
 
 impl HeadStream {
@@ -67,7 +68,7 @@ impl HeadStream {
             k: vec![0.0; kv_heads * dim],
             v: vec![0.0; kv_heads * dim],
             mixed: vec![0.0; q_heads * dim],
-            logits: vec![0.0; usize::from(shape.classes)],
+            pool: Pool::new(head),
         })
     }
 
@@ -115,7 +116,9 @@ impl HeadStream {
         }
         head.input.read(self.len(), row, &mut self.scratch, &mut self.x)?;
         self.is_broken = self.len() < self.capacity();
-        for (layer, cache) in head.layers.iter().zip(&mut self.caches) {
+        self.pool.clear();
+        let last = head.layers.len() - 1;
+        for (index, (layer, cache)) in head.layers.iter().zip(&mut self.caches).enumerate() {
             layer.project(&self.x, &mut self.scratch, &mut self.q, &mut self.k, &mut self.v);
             cache.append(&self.k, &self.v)?;
             decode_step_into(
@@ -126,10 +129,16 @@ impl HeadStream {
                 &layer.slopes,
                 &mut self.mixed,
             )?;
-            layer.finish(&mut self.x, &self.mixed, &mut self.scratch)?;
+            let (x, scratch) = (&mut self.x, &mut self.scratch);
+            if index < last {
+                layer.finish(x, &self.mixed, scratch)?;
+            } else {
+                let classifier = &head.readout.classifier;
+                layer.read_out(x, &self.mixed, classifier, scratch, &mut self.pool);
+            }
         }
-        head.classify(&self.x, &mut self.logits)?;
+        let logits = self.pool.logits(head.last_layer(), &head.readout)?;
         self.is_broken = false;
-        Ok(&self.logits)
+        Ok(logits)
     }
 }

@@ -1,0 +1,110 @@
+//! A weight matrix, kept so that several sums run side by side in registers.
+
+use alloc::vec::Vec;
+
+/// Outputs whose sums run side by side: eight sums, a weight and an input fit 16 registers.
+const BLOCK: usize = 8;
+
+/// The same for what is left of the outputs after blocks of eight.
+const HALF: usize = BLOCK / 2;
+
+/// A weight matrix `[in][out]`: for each eight outputs the weights of every input, `[in][8]`, one
+/// after the other; of what is left, four outputs the same way, then one by one.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    numbers: Vec<f32>,
+    cols: usize,
+}
+
+impl Matrix {
+    /// Takes `rows * cols` numbers, row-major `[in][out]`.
+    pub fn new(numbers: &[f32], rows: usize, cols: usize) -> Self {
+        debug_assert_eq!(numbers.len(), rows * cols);
+        let mut blocks = Vec::with_capacity(numbers.len());
+        let mut col = 0;
+        while col < cols {
+            let width = block_width(cols - col);
+            blocks.extend(numbers.chunks_exact(cols).flat_map(|row| &row[col..col + width]));
+            col += width;
+        }
+        Self { numbers: blocks, cols }
+    }
+
+    /// Returns the numbers in a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Writes `x W` into `out`: `0 + x[0] * W[0][o] + x[1] * W[1][o] + ...`, left to right.
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
+        let (mut weights, mut out) = (self.numbers.as_slice(), out);
+        while !out.is_empty() {
+            let width = block_width(out.len());
+            let (block, rest) = weights.split_at(width * x.len());
+            let (sums, later) = out.split_at_mut(width);
+            match width {
+                BLOCK => sums.copy_from_slice(&columns::<BLOCK>(x, block)),
+                HALF => sums.copy_from_slice(&columns::<HALF>(x, block)),
+                _ => sums.copy_from_slice(&columns::<1>(x, block)),
+            }
+            (weights, out) = (rest, later);
+        }
+    }
+
+    /// Writes `x W` into `out`, which becomes as long as it has to be.
+    pub fn apply_into(&self, x: &[f32], out: &mut Vec<f32>) {
+        out.resize(self.cols, 0.0);
+        self.apply(x, out);
+    }
+}
+
+fn block_width(cols: usize) -> usize {
+    match cols {
+        BLOCK.. => BLOCK,
+        HALF.. => HALF,
+        _ => 1,
+    }
+}
+
+/// Sums `C` outputs side by side. `weights` is `[in][C]`.
+#[inline(always)]
+fn columns<const C: usize>(x: &[f32], weights: &[f32]) -> [f32; C] {
+    let mut sums = [0.0; C];
+    for (x, weights) in x.iter().zip(weights.as_chunks::<C>().0) {
+        for (sum, weight) in sums.iter_mut().zip(weights) {
+            *sum += x * weight;
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// Every width around a block: the blocks change where a weight lies, not a bit of a sum.
+    #[test]
+    fn blocks_change_no_bit() {
+        let mut state = 7_u32;
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        for rows in [1, 2, 7, 60] {
+            for cols in 1..=35 {
+                let numbers: Vec<f32> = (0..rows * cols).map(|_| number()).collect();
+                let x: Vec<f32> = (0..rows).map(|_| number()).collect();
+                let mut out = vec![f32::NAN; cols];
+                Matrix::new(&numbers, rows, cols).apply(&x, &mut out);
+                for (col, out) in out.into_iter().enumerate() {
+                    let mut sum = 0.0_f32;
+                    for row in 0..rows {
+                        sum += x[row] * numbers[row * cols + col];
+                    }
+                    assert_eq!(out.to_bits(), sum.to_bits(), "{rows} x {cols}, column {col}");
+                }
+            }
+        }
+    }
+}
