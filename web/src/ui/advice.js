@@ -43,6 +43,7 @@ const EXACT = {
   "rvne/reserved-flag": { means: `A flag is set that version 1 does not define. ${KEPT}`, todo: "Use a newer lab, or export version 1." },
   "rvne/reserved-byte": { means: `A byte that must be zero is not. ${KEPT}`, todo: REWRITE },
   "rvne/not-finite": { means: `A weight is infinite or not a number, so every output would be. ${KEPT}`, todo: "Train again with a smaller learning rate, or export before the loss broke." },
+  "attention/beyond-f16": { means: "The weights keep rows as f16, and a query, key or value is too large for that.", todo: "Write the weights again with rows kept as f32." },
   "attention/map-too-large": { means: "A map of that many rows would not fit the page's memory.", todo: "Choose fewer rows." },
   "attention/not-finite": { means: "A query, key or value is infinite or not a number.", todo: "Check the weights in the Model room and the features in the Recording room." },
   "lab/no-recording": { means: "This needs frames, and no recording is open.", todo: "Open one, or the built-in recording from Ctrl+K." },

@@ -9,6 +9,7 @@ pub const BAD_ARGUMENT: &str = "lab/bad-argument";
 /// All codes, sorted.
 pub const ALL: &[&str] = &[
     "attention/bad-slope",
+    "attention/beyond-f16",
     "attention/block-size",
     "attention/cache-empty",
     "attention/cache-full",

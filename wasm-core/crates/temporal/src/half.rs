@@ -1,10 +1,23 @@
-//! IEEE 754 binary16 ("f16"), the short weights of a `.rvne` blob, to and from `f32`.
+//! IEEE 754 binary16 ("f16"), the short weights and rows of a `.rvne` blob, to and from `f32`.
 //!
 //! Both directions are integer arithmetic on the bits, so every target gives the same result.
-//! There is no arithmetic in binary16 here: weights are widened once, when a blob is read.
+//! There is no arithmetic in binary16 here: numbers are kept in it and widened to be read.
 
 /// The largest finite binary16 number.
 pub const MAX: f32 = 65504.0;
+
+/// The least number that rounds to an infinity.
+pub const LIMIT: f32 = 65520.0;
+
+/// How numbers are kept that live longer than one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to the nearest binary16 number: half the memory, 11 significant bits.
+    F16,
+}
 
 /// Widens the binary16 number with these bits. Exact for every number; a NaN becomes a quiet
 /// NaN with the same sign and payload.

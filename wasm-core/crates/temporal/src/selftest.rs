@@ -9,7 +9,7 @@ use crate::attention::map::{self, Heads};
 use crate::attention::{self, BackendKind, Qkv, SparsePattern, Weighting};
 use crate::feature::{Extractor, MeanRemoval, PipelineConfig};
 use crate::frame::{CsiFrame, CsiValues};
-use crate::half::{f16_to_f32, f32_to_f16};
+use crate::half::{Storage, f16_to_f32, f32_to_f16};
 use crate::head::TemporalHead;
 use crate::math;
 use crate::rvne::{
@@ -147,6 +147,11 @@ fn heads(table: &mut Table) {
     let logits = head.forward(&rows, head.backend()).expect(VALID).logits;
     let hidden = head.hidden(&rows, head.backend()).expect(VALID);
     table.push(("head-trailer", hash(logits.into_iter().chain(hidden))));
+    let mut short = blob_with_trailer();
+    short.trailer.attention.get_or_insert_default().storage = Storage::F16;
+    let in_f16 = TemporalHead::from_blob(&short).expect(VALID);
+    let logits = in_f16.forward(&rows, in_f16.backend()).expect(VALID).logits;
+    table.push(("head-f16", hash(logits)));
     let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
     let mut all = Vec::new();
     for row in rows.chunks_exact(head.feature_dim()) {

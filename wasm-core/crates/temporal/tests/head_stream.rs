@@ -3,6 +3,7 @@
 mod support;
 
 use csi_temporal::attention::{AttentionError, BackendKind};
+use csi_temporal::half::Storage;
 use csi_temporal::head::{HeadError, TemporalHead};
 use csi_temporal::rvne::{AttentionPattern, Pooling};
 use support::random::Random;
@@ -13,7 +14,10 @@ fn stream_equals_forward_with_last_pooling() {
     for seed in 0..40 {
         let mut random = Random::new(seed);
         let switches = random.between(0, blob::ALL as usize) as u32;
-        let blob = blob::with_records(blob::SMALL, switches, &mut random);
+        let mut blob = blob::with_records(blob::SMALL, switches, &mut random);
+        if let Some(record) = &mut blob.trailer.attention {
+            record.storage = random.pick(&[Storage::F32, Storage::F16]);
+        }
         let mut head = TemporalHead::from_blob(&blob).unwrap();
         head.set_pooling(Pooling::Last);
         let backend = random.pick(&[BackendKind::Sparse, BackendKind::SparseLnCount]);

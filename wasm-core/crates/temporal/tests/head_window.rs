@@ -3,6 +3,7 @@
 mod support;
 
 use csi_temporal::attention::{self, BackendKind};
+use csi_temporal::half::Storage;
 use csi_temporal::head::{HeadError, HeadWindow, TemporalHead};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, Pooling, WeightBlob};
 use support::random::Random;
@@ -20,7 +21,10 @@ fn any_head(random: &mut Random) -> (WeightBlob, TemporalHead) {
         classes: random.between(2, 9) as u16,
     };
     let switches = random.between(0, blob::ALL as usize) as u32;
-    let blob = blob::with_records(shape, switches, random);
+    let mut blob = blob::with_records(shape, switches, random);
+    if let Some(record) = &mut blob.trailer.attention {
+        record.storage = random.pick(&[Storage::F32, Storage::F16]);
+    }
     let head = TemporalHead::from_blob(&blob).unwrap();
     (blob, head)
 }

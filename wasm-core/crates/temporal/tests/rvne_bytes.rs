@@ -2,7 +2,7 @@
 
 use csi_temporal::crc32::crc32;
 use csi_temporal::feature::{FeatureSource, MeanRemoval, PipelineConfig};
-use csi_temporal::half::{f16_to_f32, f32_to_f16};
+use csi_temporal::half::{Storage, f16_to_f32, f32_to_f16};
 use csi_temporal::rvne::*;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -99,6 +99,8 @@ fn every_record_is_read_as_it_was_written() {
         log_stride: true,
         landmarks: false,
         global_token: true,
+        storage: Storage::F32,
+        streaming: false,
         per_level: 3,
         pooling: Pooling::Last,
         window_len: 50,
@@ -229,4 +231,30 @@ fn impossible_shapes_and_seeds_are_refused() {
         "rvne/shape-too-large",
         "fits the format, not this function"
     );
+}
+
+/// The sixth byte of record 0x81, bit by bit, in a file and back.
+#[test]
+fn every_switch_is_read_and_written() {
+    let mut blob = WeightBlob::parse(&fixture("tiny_f32.rvne")).unwrap();
+    blob.trailer.attention = Some(AttentionRecord::default());
+    let mut file = blob.encode().unwrap();
+    let record = trailer_records(&file).unwrap().remove(0);
+    assert_eq!((record.tag, record.payload.len()), (0x81, 16));
+    assert_eq!(file[record.payload.start + 5], 0b111, "the default");
+    for switches in 0..32_u8 {
+        file[record.payload.start + 5] = switches;
+        let end = file.len() - 4;
+        let crc = crc32(&file[..end]).to_le_bytes();
+        file[end..].copy_from_slice(&crc);
+        let blob = WeightBlob::parse(&file).unwrap();
+        let read = blob.trailer.attention.unwrap();
+        let on = |bit: u8| switches >> bit & 1 == 1;
+        assert_eq!(
+            (read.log_stride, read.landmarks, read.global_token, read.streaming),
+            (on(0), on(1), on(2), on(4))
+        );
+        assert_eq!(read.storage, if on(3) { Storage::F16 } else { Storage::F32 });
+        assert_eq!(blob.encode().unwrap(), file, "switches {switches:05b}");
+    }
 }

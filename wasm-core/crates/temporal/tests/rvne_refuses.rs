@@ -229,7 +229,7 @@ fn undefined_codes_are_refused_where_they_stand() {
         payload
     };
     assert!(with_record(0x81, &sound).is_ok());
-    for (at, value) in [(4, 5), (5, 8), (7, 2), (11, 1)] {
+    for (at, value) in [(4, 5), (5, 32), (5, 128), (7, 2), (11, 1)] {
         let mut payload = sound.clone();
         payload[at] = value;
         let value = u16::from(value);

@@ -58,6 +58,15 @@ pub enum AttentionError {
         /// The head within that token.
         head: usize,
     },
+    /// A finite number that is to be kept as f16 but rounds to infinity.
+    BeyondF16 {
+        /// Which input.
+        which: Operand,
+        /// Its first such token.
+        token: usize,
+        /// The head within that token.
+        head: usize,
+    },
     /// Finite input, but a score, a block mean or an output left the range of `f32`.
     Overflow {
         /// The query token.
@@ -141,6 +150,7 @@ impl AttentionError {
             Self::Shape { .. } => "attention/shape",
             Self::HeadRatio { .. } => "attention/head-ratio",
             Self::NotFinite { .. } => "attention/not-finite",
+            Self::BeyondF16 { .. } => "attention/beyond-f16",
             Self::Overflow { .. } => "attention/overflow",
             Self::SlopeCount { .. } => "attention/slope-count",
             Self::BadSlope { .. } => "attention/bad-slope",
@@ -173,6 +183,9 @@ impl fmt::Display for AttentionError {
             }
             Self::NotFinite { which, token, head } => {
                 write!(f, "{which} holds a NaN or infinity at token {token}, head {head}")
+            }
+            Self::BeyondF16 { which, token, head } => {
+                write!(f, "{which} holds a number beyond f16 at token {token}, head {head}")
             }
             Self::Overflow { token, head } => {
                 write!(f, "the numbers of token {token}, head {head} leave the range of f32")

@@ -44,6 +44,7 @@ pub use pyramid::Pyramid;
 pub(crate) use ring::KvRing;
 pub use select::{AttentionPath, BackendKind, forward, select_path};
 
+use crate::half::{self, Storage};
 use crate::tensor::Tensor3;
 
 /// The inputs of attention, borrowed.
@@ -137,6 +138,32 @@ fn check_finite(
             Err(AttentionError::NotFinite { which, token, head })
         }
     }
+}
+
+/// Rounds the numbers of token `token`, `[heads * dim]`, to what `storage` can keep.
+///
+/// A NaN or an infinity stays one.
+///
+/// # Errors
+///
+/// [`AttentionError::BeyondF16`] for a finite number that would become infinite.
+pub(crate) fn round_to(
+    storage: Storage,
+    which: Operand,
+    token: usize,
+    numbers: &mut [f32],
+    dim: usize,
+) -> Result<(), AttentionError> {
+    if storage == Storage::F32 {
+        return Ok(());
+    }
+    for (at, number) in numbers.iter_mut().enumerate() {
+        if number.is_finite() && number.abs() >= half::LIMIT {
+            return Err(AttentionError::BeyondF16 { which, token, head: at / dim });
+        }
+        *number = half::f16_to_f32(half::f32_to_f16(*number));
+    }
+    Ok(())
 }
 
 /// Looks at all of them, without a way out of the loop, so that it runs four at a time.

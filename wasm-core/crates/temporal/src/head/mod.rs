@@ -6,7 +6,8 @@
 //! x = x We                                            [n][D], if it embeds; else F = D
 //! each layer:
 //!   h = norm(x, gains) or x
-//!   x = x + attention(h Wq, h Wk, h Wv) Wo            causal, with the layer's recency slopes
+//!   q, k, v = h Wq, h Wk, h Wv                        rounded to f16, if the blob asks for it
+//!   x = x + attention(q, k, v) Wo                     causal, with the layer's recency slopes
 //!   x = x + relu(norm(x, gains') W1) W2               if it feeds forward
 //! pooled = mean over the rows, or the last row        [D]
 //! logits = pooled Wc + bias                           [classes]
@@ -37,6 +38,7 @@ pub use stream::HeadStream;
 pub use window::HeadWindow;
 
 use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, SparsePattern};
+use crate::half::Storage;
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
 use alloc::vec;
@@ -150,6 +152,8 @@ impl TemporalHead {
                 wv: next_matrix(),
                 wo: next_matrix(),
                 slopes: slopes.unwrap_or_default(),
+                head_dim: usize::from(shape.head_dim),
+                storage: record.storage,
                 feed_forward,
             })
             .collect();
@@ -206,6 +210,17 @@ impl TemporalHead {
         pattern.validate()?;
         self.pattern = pattern;
         Ok(())
+    }
+
+    /// Returns what queries, keys and values are rounded to, in every layer and by every backend.
+    pub fn storage(&self) -> Storage {
+        self.record.storage
+    }
+
+    /// Tells whether a node is to classify by the step of each frame ([`HeadStream`]) instead of
+    /// the window ([`HeadWindow`]).
+    pub fn is_streaming(&self) -> bool {
+        self.record.streaming
     }
 
     /// Returns how rows are pooled.
@@ -345,13 +360,12 @@ impl TemporalHead {
         let mut v = Tensor3::zeros(n, kv_heads, dim);
         let (q_width, kv_width) = (q_heads * dim, kv_heads * dim);
         for (index, x) in x.chunks_exact(d).enumerate() {
-            layer.project(
-                x,
-                scratch,
+            let qkv = [
                 &mut q.data_mut()[index * q_width..][..q_width],
                 &mut k.data_mut()[index * kv_width..][..kv_width],
                 &mut v.data_mut()[index * kv_width..][..kv_width],
-            );
+            ];
+            layer.project(index, x, scratch, qkv)?;
         }
         Ok(LayerQkv { q, k, v, slopes: layer.slopes.clone() })
     }

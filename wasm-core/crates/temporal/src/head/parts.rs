@@ -3,6 +3,8 @@
 use super::matrix::Matrix;
 use super::readout::Pool;
 use super::{HeadError, Part};
+use crate::attention::{self, AttentionError, Operand};
+use crate::half::Storage;
 use crate::rvne::{self, Trailer};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -134,6 +136,9 @@ pub(super) struct Layer {
     pub wv: Matrix,
     pub wo: Matrix,
     pub slopes: Vec<f32>,
+    pub head_dim: usize,
+    /// What queries, keys and values are rounded to.
+    pub storage: Storage,
     pub feed_forward: Option<FeedForward>,
 }
 
@@ -148,31 +153,57 @@ impl Layer {
         self.feed_forward.as_ref().map_or(&self.wo, |part| &part.w2)
     }
 
-    /// Writes one row's query.
-    pub fn query(&self, x: &[f32], scratch: &mut Scratch, q: &mut [f32]) {
-        self.wq.apply(self.normed(x, scratch), q);
-    }
-
-    /// Writes one row's key and value.
-    pub fn key_value(&self, x: &[f32], scratch: &mut Scratch, k: &mut [f32], v: &mut [f32]) {
-        let x = self.normed(x, scratch);
-        self.wk.apply(x, k);
-        self.wv.apply(x, v);
-    }
-
-    /// Writes one row's query, key and value.
-    pub fn project(
+    /// Writes the query of row number `row`.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::BeyondF16`], here and below.
+    pub fn query(
         &self,
+        row: usize,
         x: &[f32],
         scratch: &mut Scratch,
         q: &mut [f32],
+    ) -> Result<(), AttentionError> {
+        self.wq.apply(self.normed(x, scratch), q);
+        self.keep(Operand::Q, row, q)
+    }
+
+    /// Writes the key and the value of row number `row`.
+    pub fn key_value(
+        &self,
+        row: usize,
+        x: &[f32],
+        scratch: &mut Scratch,
         k: &mut [f32],
         v: &mut [f32],
-    ) {
+    ) -> Result<(), AttentionError> {
+        let x = self.normed(x, scratch);
+        self.wk.apply(x, k);
+        self.wv.apply(x, v);
+        self.keep(Operand::K, row, k)?;
+        self.keep(Operand::V, row, v)
+    }
+
+    /// Writes query, key and value of row number `row`.
+    pub fn project(
+        &self,
+        row: usize,
+        x: &[f32],
+        scratch: &mut Scratch,
+        [q, k, v]: [&mut [f32]; 3],
+    ) -> Result<(), AttentionError> {
         let x = self.normed(x, scratch);
         self.wq.apply(x, q);
         self.wk.apply(x, k);
         self.wv.apply(x, v);
+        self.keep(Operand::Q, row, q)?;
+        self.keep(Operand::K, row, k)?;
+        self.keep(Operand::V, row, v)
+    }
+
+    fn keep(&self, which: Operand, row: usize, numbers: &mut [f32]) -> Result<(), AttentionError> {
+        attention::round_to(self.storage, which, row, numbers, self.head_dim)
     }
 
     fn normed<'a>(&self, x: &'a [f32], scratch: &'a mut Scratch) -> &'a [f32] {

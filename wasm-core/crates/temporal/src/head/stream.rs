@@ -119,7 +119,8 @@ impl HeadStream {
         self.pool.clear();
         let last = head.layers.len() - 1;
         for (index, (layer, cache)) in head.layers.iter().zip(&mut self.caches).enumerate() {
-            layer.project(&self.x, &mut self.scratch, &mut self.q, &mut self.k, &mut self.v);
+            let qkv = [&mut self.q[..], &mut self.k, &mut self.v];
+            layer.project(cache.len(), &self.x, &mut self.scratch, qkv)?;
             cache.append(&self.k, &self.v)?;
             decode_step_into(
                 &self.q,

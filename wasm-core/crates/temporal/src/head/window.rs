@@ -157,7 +157,7 @@ impl HeadWindow {
         let Self { scratch, x, q, k, v, .. } = self;
         let (layer, width) = (&head.layers[0], self.mixed.len() / 2);
         head.input.read(self.first.len(), row, scratch, x)?;
-        layer.project(x, scratch, &mut q[..width], k, v);
+        layer.project(self.first.len(), x, scratch, [&mut q[..width], k, v])?;
         if !q[..width].iter().chain(x.iter()).all(|number| number.is_finite()) {
             return Err(HeadError::Overflow);
         }
@@ -227,8 +227,8 @@ impl HeadWindow {
         let ring = match (upper, &between) {
             (Some(ring), Some(x)) if index > 0 => {
                 ring.clear();
-                for x in x.chunks_exact(d).take(count) {
-                    layer.key_value(x, scratch, k, v);
+                for (row, x) in x.chunks_exact(d).take(count).enumerate() {
+                    layer.key_value(row, x, scratch, k, v)?;
                     ring.push(k, v)?;
                 }
                 ring
@@ -244,7 +244,7 @@ impl HeadWindow {
             let (q, mixed) = (&mut q[..rows.len() * width], &mut mixed[..rows.len() * width]);
             for (row, q) in rows.clone().zip(q.chunks_exact_mut(width)) {
                 match &between {
-                    Some(x) if index > 0 => layer.query(&x[row * d..][..d], scratch, q),
+                    Some(x) if index > 0 => layer.query(row, &x[row * d..][..d], scratch, q)?,
                     _ => q.copy_from_slice(&queries[ring.place(row) * width..][..width]),
                 }
             }

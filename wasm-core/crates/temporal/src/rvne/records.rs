@@ -9,6 +9,7 @@ use super::trailer::{
     Pooling, Record, Signature, Trailer, tag,
 };
 use super::{BlobError, Dtype, HeadShape, WeightBlob, pipeline};
+use crate::half::Storage;
 
 /// Reads the payloads that `found` points at. The embedding comes first, wherever it lies,
 /// because others are as long as it says.
@@ -162,7 +163,7 @@ impl Payload<'_> {
             4 => AttentionPattern::PyramidSalient,
             _ => return Err(undefined(4)),
         };
-        if b[5] & !0b111 != 0 {
+        if b[5] & !0b1_1111 != 0 {
             return Err(undefined(5));
         }
         let pooling = match b[7] {
@@ -187,6 +188,8 @@ impl Payload<'_> {
             log_stride: b[5] & 1 != 0,
             landmarks: b[5] & 2 != 0,
             global_token: b[5] & 4 != 0,
+            storage: if b[5] & 8 != 0 { Storage::F16 } else { Storage::F32 },
+            streaming: b[5] & 16 != 0,
             per_level: b[6],
             pooling,
             window_len: u16_at(b, 8),
@@ -337,7 +340,9 @@ fn write_names(out: &mut Vec<u8>, tag: u8, names: Option<&[String]>) -> Result<(
 fn write_attention(out: &mut Vec<u8>, record: &AttentionRecord) {
     let switches = u8::from(record.log_stride)
         | u8::from(record.landmarks) << 1
-        | u8::from(record.global_token) << 2;
+        | u8::from(record.global_token) << 2
+        | u8::from(record.storage == Storage::F16) << 3
+        | u8::from(record.streaming) << 4;
     out.extend_from_slice(&record.window.to_le_bytes());
     out.extend_from_slice(&record.block_size.to_le_bytes());
     out.extend_from_slice(&[

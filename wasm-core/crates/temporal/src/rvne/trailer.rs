@@ -53,6 +53,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::feature::PipelineConfig;
+use crate::half::Storage;
 
 /// The tags this module knows.
 pub mod tag {
@@ -192,6 +193,11 @@ pub struct AttentionRecord {
     pub landmarks: bool,
     /// Whether token 0 is kept.
     pub global_token: bool,
+    /// How queries, keys and values are kept. With [`Storage::F16`] they are rounded as soon as
+    /// they are projected, in every layer, whether or not they are then kept.
+    pub storage: Storage,
+    /// Whether a node classifies by the step of each frame instead of the window.
+    pub streaming: bool,
     /// Landmarks a level of the pyramid has.
     pub per_level: u8,
     /// What the classifier reads.
@@ -206,7 +212,8 @@ pub struct AttentionRecord {
 
 impl Default for AttentionRecord {
     /// Returns what a blob without the record means: upstream edges, window 32, block 16, all
-    /// switches on, mean pooling; 50 frames a classification, rate not stated.
+    /// edges switched on, rows of f32, no streaming, mean pooling; 50 frames a classification, rate
+    /// not stated.
     fn default() -> Self {
         Self {
             window: 32,
@@ -215,6 +222,8 @@ impl Default for AttentionRecord {
             log_stride: true,
             landmarks: true,
             global_token: true,
+            storage: Storage::F32,
+            streaming: false,
             per_level: 0,
             pooling: Pooling::Mean,
             window_len: 50,
