@@ -28,7 +28,9 @@ cargo verify [--only STEP]         run all checks and tests, or one with what it
 cargo xtask wasm                   build the page's binary into web/pkg
 cargo xtask boundaries             check what the architecture forbids
 cargo xtask bits                   compare the output bits of host, page and Xtensa code
-cargo xtask bench page [...]       measure the page in Chromium
+cargo xtask bench page [--write]   measure the page in Chromium
+cargo xtask bench kernel [--quick] [--write]
+                                   measure attention natively, in node and in Chromium
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
 
