@@ -271,12 +271,6 @@ impl Bank<F32x4> {
     }
 }
 
-/// Returns the whole fours of a row.
-#[inline(always)]
-fn quads(row: &[f32]) -> core::slice::ChunksExact<'_, f32> {
-    row.chunks_exact(LANES)
-}
-
 /// Returns the heads in the lanes of `group`; lanes beyond the last head repeat it.
 #[inline(always)]
 pub(super) fn heads_of(group: usize, heads: usize) -> [usize; LANES] {
@@ -284,16 +278,55 @@ pub(super) fn heads_of(group: usize, heads: usize) -> [usize; LANES] {
 }
 
 /// Puts the `dim` numbers of four heads of `token`, `[heads * dim]`, into lanes.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn interleave(token: &[f32], dim: usize, heads: [usize; LANES], to: &mut [F32x4]) {
-    let row = |lane: usize| &token[heads[lane] * dim..][..dim];
-    let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
-    let (ab, cd) = (quads(a).zip(quads(b)), quads(c).zip(quads(d)));
-    for (((a, b), (c, d)), to) in ab.zip(cd).zip(to.chunks_exact_mut(LANES)) {
-        let rows = [F32x4::load(a), F32x4::load(b), F32x4::load(c), F32x4::load(d)];
-        to.copy_from_slice(&F32x4::transpose(rows));
+    let [a, b, c, d] = heads.map(|head| &token[head * dim..][..dim]);
+    let (to, to_rest) = to[..dim].as_chunks_mut::<LANES>();
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
+        [a, b, c, d].map(<[f32]>::as_chunks::<LANES>);
+    for ((to, (a, b)), (c, d)) in to.iter_mut().zip(a.iter().zip(b)).zip(c.iter().zip(d)) {
+        *to = F32x4::transpose([*a, *b, *c, *d].map(F32x4::from_array));
     }
-    for at in dim - dim % LANES..dim {
-        to[at] = F32x4::from_array([a[at], b[at], c[at], d[at]]);
+    let rest = a_rest.iter().zip(b_rest).zip(c_rest.iter().zip(d_rest));
+    for (to, ((a, b), (c, d))) in to_rest.iter_mut().zip(rest) {
+        *to = F32x4::from_array([*a, *b, *c, *d]);
     }
+}
+
+/// Undoes [`interleave`]: puts lanes where their heads belong in `token`, the first lane being head
+/// `first`, and adds what it puts to `faults`. Lanes beyond the last head are dropped.
+#[inline(never)]
+pub(super) fn deinterleave(
+    from: &[F32x4],
+    dim: usize,
+    first: usize,
+    token: &mut [f32],
+    faults: &mut F32x4,
+) {
+    let from = &from[..dim];
+    let token = &mut token[first * dim..];
+    let mut sum = *faults;
+    let mut done = 0;
+    if let Some(token) = token.get_mut(..LANES * dim) {
+        let (a, rest) = token.split_at_mut(dim);
+        let (b, rest) = rest.split_at_mut(dim);
+        let (c, d) = rest.split_at_mut(dim);
+        done = dim - dim % LANES;
+        for at in (0..done).step_by(LANES) {
+            let lanes = [from[at], from[at + 1], from[at + 2], from[at + 3]];
+            sum = sum + lanes[0] + lanes[1] + lanes[2] + lanes[3];
+            let [p, q, r, s] = F32x4::transpose(lanes);
+            p.store(&mut a[at..]);
+            q.store(&mut b[at..]);
+            r.store(&mut c[at..]);
+            s.store(&mut d[at..]);
+        }
+    }
+    for at in done..dim {
+        sum = sum + from[at];
+        for (head, number) in token.chunks_exact_mut(dim).zip(from[at].to_array()) {
+            head[at] = number;
+        }
+    }
+    *faults = sum;
 }

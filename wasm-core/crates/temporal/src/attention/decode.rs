@@ -197,8 +197,8 @@ fn gather(
     for (from_numbers, to_numbers) in [(&from.keys, &mut to.keys), (&from.values, &mut to.values)] {
         to_numbers.clear();
         to_numbers.reserve(longest * groups * dim);
-        for visit in &plan.visits {
-            let row = &from_numbers[visit.row * from.width..][..from.width];
+        for reads in &plan.reads {
+            let row = &from_numbers[reads[0] * from.width..][..from.width];
             for group in 0..groups {
                 let heads = heads_of(group, q_heads).map(|head| head / (q_heads / kv_heads));
                 let number = |d: usize, head: usize| row[head / LANES * dim + d].lane(head % LANES);
@@ -207,7 +207,7 @@ fn gather(
             }
         }
     }
-    plan.visits.iter_mut().enumerate().for_each(|(at, visit)| visit.row = at);
+    plan.reads.iter_mut().enumerate().for_each(|(at, reads)| *reads = [at; 2]);
 }
 
 /// Computes attention of the newest token of `cache`, `[1, q_heads, dim]`, as upstream weighs it.

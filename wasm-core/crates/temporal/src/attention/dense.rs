@@ -12,7 +12,7 @@ use crate::tensor::Tensor3;
 ///
 /// What [`Qkv::validate`] refuses; [`AttentionError::Overflow`].
 pub fn forward(input: &Qkv<'_>, causal: bool) -> Result<Tensor3, AttentionError> {
-    input.validate()?;
+    input.validate_shape()?;
     kernel::forward(input, Over::Dense { causal })
 }
 
@@ -28,6 +28,6 @@ pub fn forward_into(
     workspace: &mut Workspace,
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
-    input.validate()?;
+    input.validate_shape()?;
     kernel::forward_into(input, Over::Dense { causal }, workspace, out)
 }

@@ -36,7 +36,11 @@ struct Rows {
     scratch: Scratch,
 }
 
-/// Computes attention over a whole window of checked input, `[seq, q_heads, dim]`.
+/// Computes attention over a whole window of input of checked shape, `[seq, q_heads, dim]`.
+///
+/// # Errors
+///
+/// [`AttentionError::NotFinite`], [`AttentionError::Overflow`].
 pub(super) fn forward(input: &Qkv<'_>, over: Over<'_>) -> Result<Tensor3, AttentionError> {
     let [seq, q_heads, dim] = input.q.shape();
     let mut out = Tensor3::zeros(seq, q_heads, dim);
@@ -48,7 +52,7 @@ pub(super) fn forward(input: &Qkv<'_>, over: Over<'_>) -> Result<Tensor3, Attent
 ///
 /// # Errors
 ///
-/// [`AttentionError::RowLength`] for `out`; [`AttentionError::Overflow`].
+/// [`AttentionError::RowLength`] for `out`; as [`forward`].
 pub(super) fn forward_into(
     input: &Qkv<'_>,
     over: Over<'_>,
@@ -82,8 +86,18 @@ fn forward_over<E: Element>(
     let pairs = input.q.data().chunks(width).zip(out.chunks_mut(width));
     for (pair, (q, out)) in pairs.enumerate() {
         let rows = 2 * q.len() / width;
-        plan.fill(over, 2 * pair, rows, seq, bank.first_block);
-        attend(bank, plan, q, input.slopes, scratch, out)?;
+        let advances = match over {
+            Over::Sparse { pattern, .. } => pair > 0 && rows == 2 && plan.advance(pattern),
+            _ => false,
+        };
+        if !advances {
+            plan.fill(over, 2 * pair, rows, seq, bank.first_block);
+        }
+        if !attend_tile(bank, plan, q, input.slopes, scratch, out) {
+            // Every row looks at its own token: what is not finite in the input shows here.
+            input.validate_numbers()?;
+            attend_rows(bank, plan, q, input.slopes, out)?;
+        }
     }
     Ok(())
 }
@@ -109,14 +123,38 @@ pub(super) fn attend<E: Element>(
     scratch: &mut Scratch,
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
-    let is_finite = if plan.rows == 2 {
+    if attend_tile(bank, plan, q, slopes, scratch, out) {
+        Ok(())
+    } else {
+        attend_rows(bank, plan, q, slopes, out)
+    }
+}
+
+/// Computes the rows of a plan together; `false` when a number left the range of `f32`.
+fn attend_tile<E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    q: &[f32],
+    slopes: &[f32],
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) -> bool {
+    if plan.rows == 2 {
         tile::attend::<2, 4, E>(bank, plan, q, slopes, scratch, out)
     } else {
         tile::attend::<1, 8, E>(bank, plan, q, slopes, scratch, out)
-    };
-    if is_finite {
-        return Ok(());
     }
+}
+
+/// Computes the rows of a plan row by row and head by head.
+#[cold]
+fn attend_rows<E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    q: &[f32],
+    slopes: &[f32],
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
     let mut weights = Vec::new();
     let width = q.len() / plan.rows;
     let rows = q.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate();

@@ -152,8 +152,8 @@ impl<'a> Mapper<'a> {
             let inverse_sum = one
                 .weigh(self.input.q.row(row, head), weights)
                 .ok_or(AttentionError::Overflow { token: row, head })?;
-            for (visit, weight) in plan.visits.iter().zip(weights.iter()) {
-                let tokens = visit.tokens.clone();
+            for (visit, weight) in plan.visits_of(0).zip(weights.iter()) {
+                let tokens = visit.stand.tokens;
                 let per_token = weight * inverse_sum * share / tokens.len() as f32;
                 out[tokens].iter_mut().for_each(|out| *out += per_token);
             }

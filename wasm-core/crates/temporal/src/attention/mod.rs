@@ -81,12 +81,22 @@ impl Qkv<'_> {
     /// [`BadSlope`](AttentionError::BadSlope), [`NotFinite`](AttentionError::NotFinite) for the
     /// first bad row of q, else of k, else of v.
     pub fn validate(&self) -> Result<(), AttentionError> {
+        self.validate_shape()?;
+        self.validate_numbers()
+    }
+
+    /// As [`Qkv::validate`], but for the numbers of q, k and v.
+    pub(crate) fn validate_shape(&self) -> Result<(), AttentionError> {
         let [q, k, v] = [self.q, self.k, self.v].map(Tensor3::shape);
         if k != v || q[0] != k[0] || q[2] != k[2] {
             return Err(AttentionError::Shape { q, k, v });
         }
         check_heads(q[1], k[1], q[2])?;
-        check_slopes(self.slopes, q[1])?;
+        check_slopes(self.slopes, q[1])
+    }
+
+    /// Checks that every number of q, k and v is finite.
+    pub(crate) fn validate_numbers(&self) -> Result<(), AttentionError> {
         for (which, tensor) in [(Operand::Q, self.q), (Operand::K, self.k), (Operand::V, self.v)] {
             check_finite(which, tensor.data(), tensor.heads(), tensor.dim(), 0)?;
         }

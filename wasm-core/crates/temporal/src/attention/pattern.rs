@@ -157,6 +157,15 @@ impl SparsePattern {
         row.saturating_sub(self.window)..end + 1
     }
 
+    /// Tells whether the edges of row `row + by` are those of `row` with its window and its strides
+    /// moved on by `by` tokens, in a sequence that has both rows. It may say no where they are.
+    pub(super) fn is_translated(&self, row: usize, by: usize) -> bool {
+        // The window has left token 0, the same number of strides fits, none ends at token 0.
+        let far = row > self.window && !row.is_power_of_two();
+        let pivot = |row: usize| (row + 1).checked_div(self.block_size);
+        self.causal && far && row.ilog2() == (row + by).ilog2() && pivot(row) == pivot(row + by)
+    }
+
     /// Calls `visit` with the edges of `row` outside its window, in order.
     pub(super) fn for_each_far_edge(&self, row: usize, seq: usize, mut visit: impl FnMut(Edge)) {
         if row >= seq {

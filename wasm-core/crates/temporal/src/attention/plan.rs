@@ -1,7 +1,7 @@
 //! What one row, or two neighbouring rows together, look at, as rows of a bank.
 //!
-//! Two neighbours share most of what they see. Their plan is the union, each with the edges of its
-//! own row in the order of the pattern; an edge that only one of them has is marked.
+//! Two neighbours share most of what they see, so their plan is one list, each with the edges of
+//! its own row in the order of the pattern.
 
 use super::Weighting;
 use super::pattern::{Edge, EdgeKind, SparsePattern};
@@ -31,26 +31,25 @@ impl Over<'_> {
     }
 }
 
-/// One thing to look at.
+/// One thing that a row looks at.
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
     /// Its row in the bank.
     pub row: usize,
-    /// The tokens that it stands for.
+    /// What that row stands for.
+    pub stand: Stand,
+}
+
+/// What a row of a bank stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stand {
+    /// The tokens, of which there is at least one.
     pub tokens: Range<usize>,
     /// What its score gets on top: the logarithm of its tokens, or 0.
     pub bonus: f32,
-    /// A bit for each row of the plan that looks at it.
-    pub members: u8,
 }
 
-impl Visit {
-    /// Tells whether the plan's row number `at` looks at it.
-    #[inline(always)]
-    pub fn is_for(&self, at: usize) -> bool {
-        self.members >> at & 1 == 1
-    }
-
+impl Stand {
     /// Returns its distance from token `row`, a block's mean position counting.
     #[inline(always)]
     pub fn distance(&self, row: usize) -> f32 {
@@ -59,20 +58,35 @@ impl Visit {
     }
 }
 
-const FIRST: u8 = 1;
-const SECOND: u8 = 2;
+/// The most rows that a plan has.
+pub(super) const ROWS: usize = 2;
 
 /// What rows look at, in order. Reused from row to row.
+///
+/// Entry `t` of the lists is the `t`-th thing that each row looks at: one for both or, for tokens at
+/// a distance, one each. A row that looks at nothing there is named in `absent`, and its entry
+/// repeats the other row's. A single row's entries stand there twice.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     /// The first of the rows.
     pub row: usize,
     /// How many there are: 1 or 2.
     pub rows: usize,
-    pub visits: Vec<Visit>,
+    /// Rows of the bank, `[visits][ROWS]`.
+    pub reads: Vec<[usize; ROWS]>,
+    /// What they stand for, `[visits][ROWS]`.
+    pub stands: Vec<[Stand; ROWS]>,
+    /// The visits outside of which both rows read the same.
+    pub apart: Range<usize>,
+    /// Visits, and the row that does not make them.
+    pub absent: Vec<(u32, u32)>,
     /// Tells whether some visit may have a bonus.
     pub has_bonus: bool,
-    far: [Vec<Edge>; 2],
+    /// The visits to tokens at power-of-two distances.
+    strides: Range<usize>,
+    /// How many visits to the window come before.
+    near: usize,
+    far: [Vec<Edge>; ROWS],
     /// The logarithms of 1, 2, 4, ..., as far as they were needed.
     ln_powers: Vec<f32>,
 }
@@ -127,18 +141,19 @@ impl Plan {
         for (level, second) in (0..).zip(pyramid.levels(last)) {
             let first = levels_of_first.next().unwrap_or(0..0);
             let bonus = self.ln_power(level);
-            self.union(first, second, |block, members| Visit {
-                row: row_of(level, block),
-                tokens: block << level..(block + 1) << level,
-                bonus,
-                members,
+            self.union(first, second, |block| {
+                let tokens = block << level..(block + 1) << level;
+                Visit { row: row_of(level, block), stand: Stand { tokens, bonus } }
             });
         }
     }
 
     fn start(&mut self, row: usize, rows: usize, has_bonus: bool) {
         (self.row, self.rows, self.has_bonus) = (row, rows, has_bonus);
-        self.visits.clear();
+        self.reads.clear();
+        self.stands.clear();
+        self.absent.clear();
+        (self.apart, self.strides) = (0..0, 0..0);
     }
 
     /// Returns `ln(2^level)`.
@@ -151,8 +166,12 @@ impl Plan {
 
     /// Takes memory for `visits` visits, so that filling takes none.
     pub fn reserve(&mut self, visits: usize) {
-        self.visits.clear();
-        self.visits.reserve(visits);
+        self.reads.clear();
+        self.reads.reserve(visits);
+        self.stands.clear();
+        self.stands.reserve(visits);
+        self.absent.clear();
+        self.absent.reserve(visits);
         self.ln_powers.reserve(usize::BITS as usize - self.ln_powers.len());
         for far in &mut self.far {
             far.clear();
@@ -164,16 +183,21 @@ impl Plan {
     pub fn memory_bytes(&self) -> usize {
         let far: usize = self.far.iter().map(Vec::capacity).sum();
         let ln_powers = self.ln_powers.capacity() * size_of::<f32>();
-        self.visits.capacity() * size_of::<Visit>() + far * size_of::<Edge>() + ln_powers
+        let absent = self.absent.capacity() * size_of::<(u32, u32)>();
+        let visits = self.reads.capacity() * size_of::<[usize; ROWS]>()
+            + self.stands.capacity() * size_of::<[Stand; ROWS]>();
+        visits + absent + far * size_of::<Edge>() + ln_powers
     }
 
     /// Returns what row number `at` looks at.
-    pub fn visits_of(&self, at: usize) -> impl Iterator<Item = &Visit> {
-        self.visits.iter().filter(move |visit| visit.is_for(at))
+    pub fn visits_of(&self, at: usize) -> impl Iterator<Item = Visit> {
+        let visits = self.reads.iter().zip(&self.stands).enumerate();
+        let visits = visits.filter(move |(visit, _)| !self.is_absent(*visit, at));
+        visits.map(move |(_, (reads, stands))| Visit { row: reads[at], stand: stands[at].clone() })
     }
 
-    fn everyone(&self) -> u8 {
-        if self.rows == 1 { FIRST } else { FIRST | SECOND }
+    fn is_absent(&self, visit: usize, at: usize) -> bool {
+        self.absent.contains(&(visit as u32, at as u32))
     }
 
     /// Adds the tokens of two windows; `row_of` tells where the bank keeps one.
@@ -183,31 +207,33 @@ impl Plan {
         second: Range<usize>,
         row_of: impl Fn(usize) -> usize,
     ) {
-        self.union(first, second, |token, members| Visit {
+        self.union(first, second, |token| Visit {
             row: row_of(token),
-            tokens: token..token + 1,
-            bonus: 0.0,
-            members,
+            stand: Stand { tokens: token..token + 1, bonus: 0.0 },
         });
+        self.near = self.reads.len();
     }
 
     /// Adds the union of what the first and the last row see, of which the second neither starts nor
     /// ends earlier.
-    fn union(
-        &mut self,
-        first: Range<usize>,
-        second: Range<usize>,
-        visit: impl Fn(usize, u8) -> Visit,
-    ) {
-        let everyone = self.everyone();
+    fn union(&mut self, first: Range<usize>, second: Range<usize>, visit: impl Fn(usize) -> Visit) {
         let before = first.start..first.end.min(second.start);
         let after = first.end.max(second.start)..second.end;
-        self.visits.extend(before.map(|index| visit(index, FIRST)));
-        self.visits.extend((second.start..first.end).map(|index| visit(index, everyone)));
-        self.visits.extend(after.map(|index| visit(index, SECOND)));
+        let shared = second.start..first.end;
+        for (range, absent) in [(before, Some(1)), (shared, None), (after, Some(0))] {
+            for index in range {
+                if let Some(at) = absent {
+                    self.absent.push((self.reads.len() as u32, at));
+                }
+                let Visit { row, stand } = visit(index);
+                self.reads.push([row; ROWS]);
+                self.stands.push([stand.clone(), stand]);
+            }
+        }
     }
 
-    /// Adds what lies outside of the windows: kind by kind, shared where both rows have the same.
+    /// Adds what lies outside of the windows, kind by kind. Where the rows do not have the same,
+    /// each has its own.
     fn far(
         &mut self,
         pattern: &SparsePattern,
@@ -215,7 +241,6 @@ impl Plan {
         seq: usize,
         first_block: usize,
     ) {
-        let everyone = self.everyone();
         for (far, row) in self.far[..self.rows].iter_mut().zip(self.row..) {
             far.clear();
             pattern.for_each_far_edge(row, seq, |edge| far.push(edge));
@@ -225,7 +250,7 @@ impl Plan {
             _ => 0.0,
         };
         let full = bonus(pattern.block_size);
-        let visit = |edge: &Edge, members| {
+        let visit = |edge: &Edge| {
             let (row, bonus) = match *edge {
                 Edge::Token { index, .. } => (index, 0.0),
                 Edge::Block { index, token_count, .. } if token_count == pattern.block_size => {
@@ -233,23 +258,60 @@ impl Plan {
                 }
                 Edge::Block { index, token_count, .. } => (first_block + index, bonus(token_count)),
             };
-            Visit { row, tokens: edge.tokens(), bonus, members }
+            Visit { row, stand: Stand { tokens: edge.tokens(), bonus } }
         };
-        let [mut first, mut second] = self.far.each_ref().map(Vec::as_slice);
+        let far = &self.far;
+        let [mut first, mut second] = [&far[0][..], &far[self.rows - 1][..]];
         for kind in [EdgeKind::Global, EdgeKind::LogStride, EdgeKind::Landmark] {
-            let mine = take(&mut first, kind);
-            if self.rows == 1 {
-                self.visits.extend(mine.iter().map(|edge| visit(edge, everyone)));
-                continue;
+            let start = self.reads.len();
+            let (mine, other) = (take(&mut first, kind), take(&mut second, kind));
+            for at in 0..mine.len().max(other.len()) {
+                let edges = match (mine.get(at), other.get(at)) {
+                    (Some(mine), Some(other)) => [mine, other],
+                    (Some(mine), None) => {
+                        self.absent.push(((start + at) as u32, 1));
+                        [mine, mine]
+                    }
+                    (None, other) => {
+                        self.absent.push(((start + at) as u32, 0));
+                        [other.expect("one of the two is that long"); ROWS]
+                    }
+                };
+                let [first, second] = edges.map(visit);
+                if first.row != second.row {
+                    if self.apart.is_empty() {
+                        self.apart.start = start + at;
+                    }
+                    self.apart.end = start + at + 1;
+                }
+                self.reads.push([first.row, second.row]);
+                self.stands.push([first.stand, second.stand]);
             }
-            let other = take(&mut second, kind);
-            if mine == other {
-                self.visits.extend(mine.iter().map(|edge| visit(edge, everyone)));
-            } else {
-                self.visits.extend(mine.iter().map(|edge| visit(edge, FIRST)));
-                self.visits.extend(other.iter().map(|edge| visit(edge, SECOND)));
+            if kind == EdgeKind::LogStride {
+                self.strides = start..self.reads.len();
             }
         }
+    }
+
+    /// Turns a plan over a sparse pattern into that of the next rows, if these look at the same
+    /// blocks, and at tokens at the same distances. `false`, and nothing has changed, if not.
+    ///
+    /// The pattern and the bank are to be those that the plan was filled with.
+    pub fn advance(&mut self, pattern: &SparsePattern) -> bool {
+        let by = self.rows;
+        if !(self.row..self.row + by).all(|row| pattern.is_translated(row, by)) {
+            return false;
+        }
+        self.row += by;
+        for range in [0..self.near, self.strides.clone()] {
+            for reads in &mut self.reads[range.clone()] {
+                *reads = reads.map(|row| row + by);
+            }
+            for stand in self.stands[range].as_flattened_mut() {
+                stand.tokens = stand.tokens.start + by..stand.tokens.end + by;
+            }
+        }
+        true
     }
 }
 
@@ -259,4 +321,40 @@ fn take<'a>(edges: &mut &'a [Edge], kind: EdgeKind) -> &'a [Edge] {
     let (taken, rest) = edges.split_at(count);
     *edges = rest;
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans that advanced equal plans that were filled, over every row where they may.
+    #[test]
+    fn advancing_equals_filling() {
+        let mut advanced = 0;
+        for case in 0..64 {
+            let pattern = SparsePattern {
+                window: [0, 1, 5, 16][case % 4],
+                block_size: [1, 3, 8, 32][case / 4 % 4],
+                log_stride: case / 16 % 2 == 0,
+                global_token: case / 32 % 2 == 0,
+                ..SparsePattern::default()
+            };
+            let over = Over::Sparse { pattern: &pattern, weighting: Weighting::LnCount };
+            for rows in [1, 2] {
+                let (mut next, mut filled) = (Plan::default(), Plan::default());
+                for row in (0..300).step_by(rows) {
+                    filled.fill(over, row, rows, 300, 300);
+                    if row > 0 && next.advance(&pattern) {
+                        advanced += 1;
+                    } else {
+                        next.fill(over, row, rows, 300, 300);
+                    }
+                    assert_eq!((next.row, &next.reads), (row, &filled.reads), "{pattern:?}");
+                    assert_eq!((&next.stands, &next.absent), (&filled.stands, &filled.absent));
+                    assert_eq!(next.apart, filled.apart);
+                }
+            }
+        }
+        assert!(advanced > 10_000, "it is worth it: {advanced}");
+    }
 }

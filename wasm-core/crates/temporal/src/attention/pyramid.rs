@@ -113,7 +113,7 @@ pub(super) fn mean_count(seq: usize) -> usize {
 /// What [`Pyramid::validate`] and [`Qkv::validate`] refuse; [`AttentionError::Overflow`].
 pub fn forward(input: &Qkv<'_>, pyramid: &Pyramid) -> Result<Tensor3, AttentionError> {
     pyramid.validate()?;
-    input.validate()?;
+    input.validate_shape()?;
     kernel::forward(input, Over::Pyramid(*pyramid))
 }
 
@@ -130,7 +130,7 @@ pub fn forward_into(
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
     pyramid.validate()?;
-    input.validate()?;
+    input.validate_shape()?;
     kernel::forward_into(input, Over::Pyramid(*pyramid), workspace, out)
 }
 

@@ -155,10 +155,10 @@ impl KvRing {
         plan.fill(over, row, rows, self.len, capacity);
         if start > 0 {
             // Rows behind the ring are block means and stay where they are.
-            for visit in plan.visits.iter_mut().filter(|visit| visit.row < capacity) {
-                visit.row += start;
-                if visit.row >= capacity {
-                    visit.row -= capacity;
+            for row in plan.reads.as_flattened_mut().iter_mut().filter(|row| **row < capacity) {
+                *row += start;
+                if *row >= capacity {
+                    *row -= capacity;
                 }
             }
         }

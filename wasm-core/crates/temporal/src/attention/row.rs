@@ -42,8 +42,8 @@ impl<E: Element> RowOf<'_, E> {
         weights.clear();
         for visit in self.plan.visits_of(self.at) {
             let mut score = self.dot(q, visit.row) * self.bank.scale;
-            score -= self.slope * visit.distance(row);
-            score += visit.bonus;
+            score -= self.slope * visit.stand.distance(row);
+            score += visit.stand.bonus;
             weights.push(score);
         }
         let mut max = f32::NEG_INFINITY;

@@ -19,7 +19,7 @@ pub fn forward(
     weighting: Weighting,
 ) -> Result<Tensor3, AttentionError> {
     pattern.validate()?;
-    input.validate()?;
+    input.validate_shape()?;
     kernel::forward(input, Over::Sparse { pattern, weighting })
 }
 
@@ -37,6 +37,6 @@ pub fn forward_into(
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
     pattern.validate()?;
-    input.validate()?;
+    input.validate_shape()?;
     kernel::forward_into(input, Over::Sparse { pattern, weighting }, workspace, out)
 }

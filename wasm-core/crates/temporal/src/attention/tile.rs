@@ -1,15 +1,17 @@
 //! The arithmetic of `row` for four heads, in lanes, and `Q` rows at once.
 //!
-//! Rows that look at the same keys and values load them once. An edge that a row of the tile does
-//! not have gets a weight of 0 there; as a sum that started from 0 is never -0, adding 0 times a
-//! finite number changes no bit of it. So neither the number of rows nor the size of a tile is to
-//! be seen in the result, which is that of `row` to the bit.
+//! Rows that look at the same keys and values load them once. Where a row has nothing to look at,
+//! its weight is 0; as a sum that started from 0 is never -0, adding 0 times a finite number
+//! changes no bit of it. So neither the number of rows nor the size of a tile is to be seen in the
+//! result, which is that of `row` to the bit.
 //!
-//! A tile whose numbers are not all finite says so and leaves its output undefined.
+//! A tile whose numbers are not all finite says so and leaves its output undefined. To tell, it
+//! adds up what it computes: a sum with NaN or an infinity in it is not finite. (Nor is the sum of
+//! numbers near the end of the range; it is no fault to say so then.)
 
-use super::bank::{Bank, Element, heads_of, interleave};
+use super::bank::{Bank, Element, deinterleave, heads_of, interleave};
 use super::lanes::{F32x4, LANES};
-use super::plan::{Plan, Visit};
+use super::plan::{Plan, ROWS};
 use crate::math::{Numbers, exp};
 use alloc::vec::Vec;
 
@@ -21,22 +23,34 @@ const TILE: usize = 8;
 pub(super) struct Scratch {
     /// The queries of a group, `[Q][dim]`.
     q: Vec<F32x4>,
-    /// Scores, then weights, `[visits][Q]`.
+    /// Scores, then weights, `[visits][Q]`, up to a whole number of tiles.
     weights: Vec<F32x4>,
+    /// The outputs of a group, `[Q][dim]`.
+    means: Vec<F32x4>,
 }
 
 impl Scratch {
     /// Takes memory for one row of `visits` visits, so that a tile takes none.
     pub fn reserve(&mut self, dim: usize, visits: usize) {
-        self.q.clear();
-        self.q.reserve(dim);
-        self.weights.clear();
-        self.weights.reserve(visits.next_multiple_of(TILE));
+        for (numbers, len) in [
+            (&mut self.q, dim),
+            (&mut self.means, dim),
+            (&mut self.weights, visits.next_multiple_of(TILE)),
+        ] {
+            numbers.clear();
+            numbers.reserve(len);
+        }
+    }
+
+    fn resize(&mut self, numbers: usize, weights: usize) {
+        self.q.resize(numbers, F32x4::splat(0.0));
+        self.means.resize(numbers, F32x4::splat(0.0));
+        self.weights.resize(weights, F32x4::splat(0.0));
     }
 
     /// Returns the bytes of memory that it holds.
     pub fn memory_bytes(&self) -> usize {
-        (self.q.capacity() + self.weights.capacity()) * size_of::<F32x4>()
+        (self.q.capacity() + self.weights.capacity() + self.means.capacity()) * size_of::<F32x4>()
     }
 }
 
@@ -44,7 +58,7 @@ impl Scratch {
 /// `false` when a number left the range of `f32`.
 ///
 /// It takes `T` keys, and `T` numbers of the values, at a time; `Q * T = 8` sums fill the registers
-/// without spilling. `T` is a multiple of 4.
+/// without spilling.
 pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     plan: &Plan,
@@ -53,64 +67,54 @@ pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
     scratch: &mut Scratch,
     out: &mut [f32],
 ) -> bool {
-    let heads = q.len() / Q / bank.dim;
-    let scale = F32x4::splat(bank.scale);
+    let (dim, width) = (bank.dim, q.len() / Q);
+    let heads = width / dim;
+    let visits = plan.reads.len();
+    scratch.resize(Q * dim, Q * visits.next_multiple_of(T));
+    let Scratch { q: queries, weights, means } = scratch;
+    let mut faults = F32x4::splat(0.0);
     for group in 0..heads.div_ceil(LANES) {
         let in_lanes = heads_of(group, heads);
-        load_queries::<Q>(q, bank.dim, in_lanes, &mut scratch.q);
-        score::<Q, T, E>(bank, group, &plan.visits, scratch);
-        let slopes = (!slopes.is_empty()).then(|| in_lanes.map(|head| slopes[head]));
-        let slopes = slopes.map(F32x4::from_array);
-        if slopes.is_some() || plan.has_bonus {
-            add_bias::<Q>(plan, scale, slopes, &mut scratch.weights);
-        } else {
-            scratch.weights.iter_mut().for_each(|score| *score = *score * scale);
+        for (token, queries) in q.chunks_exact(width).zip(queries.chunks_exact_mut(dim)) {
+            interleave(token, dim, in_lanes, queries);
         }
-        let Some(max) = largest::<Q>(&plan.visits, &mut scratch.weights) else {
-            return false;
-        };
-        let inverse_sums = weigh::<Q>(max, &mut scratch.weights);
-        let store = Store { dim: bank.dim, heads, group };
-        if !blend::<Q, T, E>(bank, &plan.visits, &scratch.weights, inverse_sums, store, out) {
-            return false;
+        score::<Q, T, E>(bank, group, &plan.reads, queries, weights);
+        let weights = &mut weights[..Q * visits];
+        let mut scale = F32x4::splat(bank.scale);
+        if !slopes.is_empty() || plan.has_bonus {
+            let slopes = in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0));
+            add_bias::<Q>(plan, scale, F32x4::from_array(slopes), weights);
+            scale = F32x4::splat(1.0);
+        }
+        let max = largest::<Q>(weights, scale, &plan.absent, &mut faults);
+        let inverse_sums = weigh::<Q>(max, weights);
+        let weights = Weights { plan, weights: weights.as_chunks().0, inverse_sums: &inverse_sums };
+        blend::<Q, T, E>(bank, group, weights, means);
+        for (token, means) in out.chunks_exact_mut(width).zip(means.chunks_exact(dim)) {
+            deinterleave(means, dim, group * LANES, token, &mut faults);
         }
     }
-    true
+    !faults.not_finite().any()
 }
 
-/// Puts the queries of four heads into lanes, `[Q][dim]`.
-fn load_queries<const Q: usize>(
-    tokens: &[f32],
-    dim: usize,
-    heads: [usize; LANES],
-    q: &mut Vec<F32x4>,
-) {
-    q.resize(dim * Q, F32x4::splat(0.0));
-    let tokens = tokens.chunks_exact(tokens.len() / Q);
-    for (token, q) in tokens.zip(q.chunks_exact_mut(dim)) {
-        interleave(token, dim, heads, q);
-    }
-}
-
-/// Fills `weights` with the products of queries and keys.
+/// Fills `scores` with the products of queries and keys.
 fn score<const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     group: usize,
-    visits: &[Visit],
-    scratch: &mut Scratch,
+    reads: &[[usize; ROWS]],
+    q: &[F32x4],
+    scores: &mut [F32x4],
 ) {
-    let Scratch { q, weights } = scratch;
-    weights.clear();
-    for visits in visits.chunks(T) {
+    let key = |row: usize| &bank.keys[bank.start(row, group)..][..bank.dim];
+    for (reads, scores) in reads.chunks(T).zip(scores.chunks_exact_mut(Q * T)) {
         // A last tile that is not full repeats its last key.
-        let key = |at: usize| {
-            let row = visits[at.min(visits.len() - 1)].row;
-            &bank.keys[bank.start(row, group)..][..bank.dim]
-        };
-        let scores = dots::<Q, T, E>(q, core::array::from_fn(key));
-        weights.extend_from_slice(scores.as_flattened());
+        let reads: [[usize; ROWS]; T] = core::array::from_fn(|at| reads[at.min(reads.len() - 1)]);
+        if reads.iter().all(|[first, second]| first == second) {
+            dots::<Q, T, E>(q, reads.map(|[row, _]| key(row)), scores);
+        } else {
+            dots_apart::<Q, T, E>(q, reads.map(|reads| reads.map(key)), scores);
+        }
     }
-    weights.truncate(visits.len() * Q);
 }
 
 /// Sums the products of `Q` queries and `T` keys, each left to right.
@@ -118,53 +122,83 @@ fn score<const Q: usize, const T: usize, E: Element>(
 fn dots<const Q: usize, const T: usize, E: Element>(
     q: &[F32x4],
     keys: [&[E]; T],
-) -> [[F32x4; Q]; T] {
+    scores: &mut [F32x4],
+) {
     let mut sums = [[F32x4::splat(0.0); Q]; T];
     let dim = q.len() / Q;
     let keys: [&[E]; T] = core::array::from_fn(|at| &keys[at][..dim]);
     let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
     for d in 0..dim {
+        let q = queries.map(|q| q[d]);
         for (sums, key) in sums.iter_mut().zip(keys) {
             let key = key[d].lanes();
-            for (sum, q) in sums.iter_mut().zip(queries) {
-                *sum = *sum + q[d] * key;
+            for (sum, q) in sums.iter_mut().zip(q) {
+                *sum = *sum + q * key;
             }
         }
     }
-    sums
+    scores[..Q * T].copy_from_slice(sums.as_flattened());
+}
+
+/// As [`dots`], each query with keys of its own.
+#[inline(never)]
+fn dots_apart<const Q: usize, const T: usize, E: Element>(
+    q: &[F32x4],
+    keys: [[&[E]; ROWS]; T],
+    scores: &mut [F32x4],
+) {
+    let mut sums = [[F32x4::splat(0.0); Q]; T];
+    let dim = q.len() / Q;
+    let keys: [[&[E]; Q]; T] =
+        core::array::from_fn(|visit| core::array::from_fn(|at| &keys[visit][at][..dim]));
+    let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
+    for d in 0..dim {
+        let q = queries.map(|q| q[d]);
+        for (sums, keys) in sums.iter_mut().zip(keys) {
+            for ((sum, q), key) in sums.iter_mut().zip(q).zip(keys) {
+                *sum = *sum + q * key[d].lanes();
+            }
+        }
+    }
+    scores[..Q * T].copy_from_slice(sums.as_flattened());
 }
 
 /// Makes scores of products: scale, slopes, logarithms of counts.
-fn add_bias<const Q: usize>(
-    plan: &Plan,
-    scale: F32x4,
-    slopes: Option<F32x4>,
-    scores: &mut [F32x4],
-) {
-    let slopes = slopes.unwrap_or(F32x4::splat(0.0));
-    for (visit, scores) in plan.visits.iter().zip(scores.chunks_exact_mut(Q)) {
-        for (at, score) in scores.iter_mut().enumerate() {
-            let distance = F32x4::splat(visit.distance(plan.row + at));
-            *score = *score * scale - slopes * distance + F32x4::splat(visit.bonus);
+fn add_bias<const Q: usize>(plan: &Plan, scale: F32x4, slopes: F32x4, scores: &mut [F32x4]) {
+    for (stands, scores) in plan.stands.iter().zip(scores.chunks_exact_mut(Q)) {
+        for (at, (score, stand)) in scores.iter_mut().zip(stands).enumerate() {
+            let distance = F32x4::splat(stand.distance(plan.row + at));
+            *score = *score * scale - slopes * distance + F32x4::splat(stand.bonus);
         }
     }
 }
 
-/// Returns the largest score of each row, or `None` when a score is not finite. Where a row does
-/// not look, its score becomes minus infinity.
-fn largest<const Q: usize>(visits: &[Visit], scores: &mut [F32x4]) -> Option<[F32x4; Q]> {
-    let mut max = [F32x4::splat(f32::NEG_INFINITY); Q];
-    let mut faults = F32x4::splat(0.0);
-    for (visit, scores) in visits.iter().zip(scores.chunks_exact_mut(Q)) {
-        for (at, (score, max)) in scores.iter_mut().zip(&mut max).enumerate() {
-            faults = faults.or(score.not_finite());
-            if !visit.is_for(at) {
-                *score = F32x4::splat(f32::NEG_INFINITY);
-            }
+/// Multiplies scores by `scale` and returns the largest of each row. Where a row does not look, its
+/// score becomes minus infinity.
+#[inline(never)]
+fn largest<const Q: usize>(
+    scores: &mut [F32x4],
+    scale: F32x4,
+    absent: &[(u32, u32)],
+    faults: &mut F32x4,
+) -> [F32x4; Q] {
+    let (mut max, mut sum) = ([F32x4::splat(f32::MIN); Q], *faults);
+    for scores in scores.chunks_exact_mut(Q) {
+        for score in scores {
+            *score = *score * scale;
+            sum = sum + *score;
+        }
+    }
+    *faults = sum;
+    for &(visit, at) in absent {
+        scores[visit as usize * Q + at as usize] = F32x4::splat(f32::NEG_INFINITY);
+    }
+    for scores in scores.chunks_exact(Q) {
+        for (score, max) in scores.iter().zip(&mut max) {
             *max = max.max(*score);
         }
     }
-    (!faults.any()).then_some(max)
+    max
 }
 
 /// Replaces scores by `exp(score - max)` and returns `1 / sum` for each row.
@@ -177,83 +211,80 @@ fn weigh<const Q: usize>(max: [F32x4; Q], scores: &mut [F32x4]) -> [F32x4; Q] {
             *sum = *sum + *score;
         }
     }
-    for sum in &mut sums {
-        *sum = F32x4::splat(1.0) / *sum;
-    }
-    sums
+    sums.map(|sum| F32x4::splat(1.0) / sum)
 }
 
-/// Where the outputs of a group belong.
+/// What the values are weighed with.
 #[derive(Clone, Copy)]
-struct Store {
-    dim: usize,
-    heads: usize,
-    group: usize,
+struct Weights<'a, const Q: usize> {
+    plan: &'a Plan,
+    weights: &'a [[F32x4; Q]],
+    inverse_sums: &'a [F32x4; Q],
 }
 
-/// Writes the weighted means of the values. `false` when one is not finite.
+/// Fills `means`, `[Q][dim]`, with the weighted means of the values.
 fn blend<const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
-    visits: &[Visit],
-    weights: &[F32x4],
-    inverse_sums: [F32x4; Q],
-    store: Store,
-    out: &mut [f32],
-) -> bool {
-    let mut faults = F32x4::splat(0.0);
-    let Store { dim, heads, group } = store;
+    group: usize,
+    weights: Weights<'_, Q>,
+    means: &mut [F32x4],
+) {
+    let dim = bank.dim;
     let values = &bank.values[bank.part(group)..];
-    let in_lanes = (heads - group * LANES).min(LANES);
-    let out_rows = out.chunks_exact_mut(heads * dim);
-    let mut out_rows = out_rows.map(|row| &mut row[group * LANES * dim..][..in_lanes * dim]);
-    let mut out: [&mut [f32]; Q] =
-        core::array::from_fn(|_| out_rows.next().expect("a token of output for each row"));
     let whole = dim - dim % T;
     for d in (0..whole).step_by(T) {
-        let mut tile = sums::<Q, T, E>(&values[d..], bank.width, visits, weights);
-        for ((sums, inverse_sum), out) in tile.iter_mut().zip(inverse_sums).zip(&mut out) {
-            for sum in sums.iter_mut() {
-                *sum = *sum * inverse_sum;
-                faults = faults.or(sum.not_finite());
-            }
-            for (sums, d) in sums.chunks_exact(LANES).zip((d..).step_by(LANES)) {
-                let by_head = F32x4::transpose([sums[0], sums[1], sums[2], sums[3]]);
-                for (out, means) in out.chunks_exact_mut(dim).zip(by_head) {
-                    out[d..d + LANES].copy_from_slice(&means.to_array());
-                }
-            }
-        }
+        blend_tile::<Q, T, E>(&values[d..], bank.width, weights, dim, &mut means[d..]);
     }
     for d in whole..dim {
-        let sums = sums::<Q, 1, E>(&values[d..], bank.width, visits, weights);
-        for (([sum], inverse_sum), out) in sums.into_iter().zip(inverse_sums).zip(&mut out) {
-            let mean = sum * inverse_sum;
-            faults = faults.or(mean.not_finite());
-            for (out, mean) in out.chunks_exact_mut(dim).zip(mean.to_array()) {
-                out[d] = mean;
+        blend_tile::<Q, 1, E>(&values[d..], bank.width, weights, dim, &mut means[d..]);
+    }
+}
+
+/// Blends `T` numbers of the values, in the order of the visits, into the first `T` numbers of each
+/// row of `means`, which start `stride` apart.
+#[inline(never)]
+fn blend_tile<const Q: usize, const T: usize, E: Element>(
+    values: &[E],
+    width: usize,
+    Weights { plan, weights, inverse_sums }: Weights<'_, Q>,
+    stride: usize,
+    means: &mut [F32x4],
+) {
+    let mut sums = [[F32x4::splat(0.0); T]; Q];
+    let (start, end) = (plan.apart.start, plan.apart.end);
+    add_shared(&mut sums, values, width, &plan.reads[..start], &weights[..start]);
+    for (rows, weights) in plan.reads[start..end].iter().zip(&weights[start..end]) {
+        for ((sums, weight), row) in sums.iter_mut().zip(weights).zip(rows) {
+            let values = &values[row * width..][..T];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum = *sum + *weight * value.lanes();
             }
         }
     }
-    !faults.any()
+    add_shared(&mut sums, values, width, &plan.reads[end..], &weights[end..]);
+    for (at, (sums, scale)) in sums.iter().zip(inverse_sums).enumerate() {
+        let means = &mut means[at * stride..][..T];
+        for (sum, mean) in sums.iter().zip(means) {
+            *mean = *sum * *scale;
+        }
+    }
 }
 
-/// Sums `T` numbers of the values times their weights, in the order of the visits.
-#[inline(never)]
-fn sums<const Q: usize, const T: usize, E: Element>(
+/// Adds values that all rows read.
+#[inline(always)]
+fn add_shared<const Q: usize, const T: usize, E: Element>(
+    sums: &mut [[F32x4; T]; Q],
     values: &[E],
     width: usize,
-    visits: &[Visit],
-    weights: &[F32x4],
-) -> [[F32x4; T]; Q] {
-    let mut sums = [[F32x4::splat(0.0); T]; Q];
-    for (visit, weights) in visits.iter().zip(weights.chunks_exact(Q)) {
-        let values = &values[visit.row * width..][..T];
-        for (at, value) in values.iter().enumerate() {
+    reads: &[[usize; ROWS]],
+    weights: &[[F32x4; Q]],
+) {
+    for ([row, _], weights) in reads.iter().zip(weights) {
+        for (at, value) in values[row * width..][..T].iter().enumerate() {
             let value = value.lanes();
             for (sums, weight) in sums.iter_mut().zip(weights) {
                 sums[at] = sums[at] + *weight * value;
             }
         }
     }
-    sums
 }

@@ -40,12 +40,6 @@ impl F32x4 {
         self - self
     }
 
-    /// Joins the bits.
-    #[inline(always)]
-    pub fn or(self, other: Self) -> Self {
-        self.zip(other, |a, b| f32::from_bits(a.to_bits() | b.to_bits()))
-    }
-
     /// Tells whether any bit is set.
     #[inline(always)]
     pub fn any(self) -> bool {

@@ -3,7 +3,7 @@
 use crate::math::Numbers;
 use core::arch::wasm32::{
     f32x4, f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_ge, f32x4_mul, f32x4_pmax, f32x4_splat,
-    f32x4_sub, i32x4_add, i32x4_shl, i32x4_shuffle, v128, v128_and, v128_any_true, v128_or,
+    f32x4_sub, i32x4_add, i32x4_shl, i32x4_shuffle, v128, v128_and, v128_any_true,
 };
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -43,12 +43,6 @@ impl F32x4 {
     #[allow(clippy::eq_op, reason = "the difference is NaN for these numbers and 0 for others")]
     pub fn not_finite(self) -> Self {
         self - self
-    }
-
-    /// Joins the bits.
-    #[inline(always)]
-    pub fn or(self, other: Self) -> Self {
-        Self(v128_or(self.0, other.0))
     }
 
     /// Tells whether any bit is set.

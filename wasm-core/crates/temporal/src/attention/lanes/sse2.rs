@@ -4,8 +4,8 @@ use crate::math::Numbers;
 use core::arch::x86_64::{
     __m128, _mm_add_epi32, _mm_add_ps, _mm_and_ps, _mm_castps_si128, _mm_castsi128_ps,
     _mm_cmpeq_epi32, _mm_cmpge_ps, _mm_div_ps, _mm_max_ps, _mm_movehl_ps, _mm_movelh_ps,
-    _mm_movemask_epi8, _mm_mul_ps, _mm_or_ps, _mm_set1_ps, _mm_setr_ps, _mm_setzero_si128,
-    _mm_slli_epi32, _mm_sub_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    _mm_movemask_epi8, _mm_mul_ps, _mm_set1_ps, _mm_setr_ps, _mm_setzero_si128, _mm_slli_epi32,
+    _mm_sub_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
 };
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -42,13 +42,6 @@ impl F32x4 {
     #[allow(clippy::eq_op, reason = "the difference is NaN for these numbers and 0 for others")]
     pub fn not_finite(self) -> Self {
         self - self
-    }
-
-    /// Joins the bits.
-    #[inline(always)]
-    pub fn or(self, other: Self) -> Self {
-        // SAFETY: the intrinsics need SSE2 and nothing else, and x86-64 has it.
-        unsafe { Self(_mm_or_ps(self.0, other.0)) }
     }
 
     /// Tells whether any bit is set.
