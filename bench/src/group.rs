@@ -16,7 +16,7 @@ pub struct Group {
     pub names: Vec<&'static str>,
 }
 
-const WINDOWS: [&str; 10] = [
+const WINDOWS: [&str; 11] = [
     "upstream-sparse",
     "upstream-gqa",
     "sparse",
@@ -24,6 +24,7 @@ const WINDOWS: [&str; 10] = [
     "gqa",
     "sparse-ln",
     "sparse-slopes",
+    "pyramid",
     "dense",
     "dense-slopes",
     "upstream-dense",

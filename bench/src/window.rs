@@ -3,11 +3,15 @@
 use std::rc::Rc;
 
 use csi_temporal::attention::pattern::dense_edge_count;
+use csi_temporal::attention::pyramid::{self, Pyramid};
 use csi_temporal::attention::{Weighting, Workspace, dense, sparse};
 use ruvllm_sparse_attention::{self as registry, AttentionBackend as _};
 
 use crate::Subject;
 use crate::inputs::{DIM, HEADS, Inputs, PATTERN, SLOPES, upstream};
+
+/// As many edges per row as [`PATTERN`] has, within one.
+const PYRAMID: Pyramid = Pyramid { window: 8, per_level: 3 };
 
 /// A pass over a window: what it works on, where its numbers go, and the call.
 struct Window<W> {
@@ -68,6 +72,10 @@ pub fn make(name: &str, inputs: &Rc<Inputs>, shared: &Rc<Inputs>) -> Option<Box<
                     .expect("valid input");
             })
         }
+        "pyramid" => boxed(inputs, PYRAMID.edge_count(seq), move |inputs, out| {
+            pyramid::forward_into(&inputs.view(&[]), &PYRAMID, &mut workspace, out)
+                .expect("valid input");
+        }),
         "dense" | "dense-slopes" => {
             let slopes: &[f32] = if name == "dense" { &[] } else { &SLOPES };
             boxed(inputs, dense_edges, move |inputs, out| {
