@@ -225,7 +225,7 @@ fn attention(blob: &WeightBlob) -> AttentionView {
             AttentionPattern::LnCount => "upstream edges + ln(count)",
             AttentionPattern::Pyramid => "pyramid",
             AttentionPattern::Dense => "dense",
-            AttentionPattern::PyramidSalient => "pyramid with salient tokens",
+            AttentionPattern::Salient => "salient: groups of like tokens",
         },
         log_stride: record.log_stride,
         landmarks: record.landmarks,

@@ -28,6 +28,7 @@ pub const ALL: &[&str] = &[
     "attention/upstream-slopes",
     "attention/zero-block-size",
     "attention/zero-dim",
+    "attention/zero-groups",
     "attention/zero-per-level",
     "feature/bands",
     "feature/feature-state-length",

@@ -67,9 +67,9 @@ fn kernels(table: &mut Table) {
     let sloped = Inputs { slopes: vec![0.0, 0.03125, 0.25, 1.5], ..mqa.clone() };
     let endless = Inputs::new(15, 8192, 1, 1, 4, 1.0);
     use BackendKind::{
-        Dense, Pyramid, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated,
+        Dense, Pyramid, Salient, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated,
     };
-    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 27] = [
+    let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 33] = [
         ("dense-mha", &mha, Dense, &NARROW),
         ("dense-mqa", &mqa, Dense, &NARROW),
         ("dense-both-ways", &odd, Dense, &BOTH_WAYS),
@@ -93,6 +93,12 @@ fn kernels(table: &mut Table) {
         ("pyramid-slopes", &sloped, Pyramid { per_level: 3 }, &NARROW),
         ("pyramid-wide", &wide, Pyramid { per_level: 4 }, &NARROW),
         ("pyramid-8192", &endless, Pyramid { per_level: 3 }, &NARROW),
+        ("salient-mha", &mha, Salient { groups: 9 }, &NARROW),
+        ("salient-gqa", &gqa, Salient { groups: 3 }, &NARROW),
+        ("salient-mqa", &mqa, Salient { groups: 17 }, &NARROW),
+        ("salient-slopes", &sloped, Salient { groups: 17 }, &NARROW),
+        ("salient-wide", &wide, Salient { groups: 12 }, &NARROW),
+        ("salient-8192", &endless, Salient { groups: 18 }, &NARROW),
         ("upstream-mha", &mha, Upstream, &NARROW),
         ("upstream-gqa", &gqa, Upstream, &NARROW),
         ("upstream-dense", &gqa, UpstreamDense, &NARROW),

@@ -19,12 +19,13 @@ fn refused(change: impl FnOnce(&mut WeightBlob)) -> HeadError {
 }
 
 #[test]
-fn patterns_without_a_kernel_are_refused() {
-    let pattern = AttentionPattern::PyramidSalient;
-    let record = AttentionRecord { pattern, ..AttentionRecord::default() };
+fn records_that_leave_their_pattern_open_are_refused() {
+    // A record that says nothing of the groups names no salient pattern.
+    let pattern = AttentionPattern::Salient;
+    let record = AttentionRecord { pattern, salient: 0, ..AttentionRecord::default() };
     let error = refused(|blob| blob.trailer.attention = Some(record));
-    assert_eq!(error, HeadError::PatternNotAvailable { code: 4 });
-    assert_eq!(error.code(), "head/pattern-not-available");
+    assert_eq!(error, AttentionError::ZeroGroups.into());
+    assert_eq!(error.code(), "attention/zero-groups");
     // A record that says nothing of the blocks per level names no pyramid.
     let pattern = AttentionPattern::Pyramid;
     let record = AttentionRecord { pattern, per_level: 0, ..AttentionRecord::default() };

@@ -15,7 +15,9 @@ use super::bank::{Bank, Element, add, divide, heads_of, interleave};
 use super::lanes::{F32x4, LANES};
 use super::plan::{Over, Plan};
 use super::tile::Scratch;
-use super::{AttentionError, Operand, SparsePattern, Weighting, check_finite, check_heads, kernel};
+use super::{
+    AttentionError, Operand, SparsePattern, Weighting, check_finite, check_heads, check_row, kernel,
+};
 use crate::tensor::Tensor3;
 use alloc::vec::Vec;
 
@@ -279,14 +281,6 @@ pub fn decode_step_into(
             gather(bank, plan, q_heads, *kv_heads, longest, gathered);
             kernel::attend(gathered, plan, q, slopes, scratch, out)
         }
-    }
-}
-
-fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), AttentionError> {
-    if row.len() == expected {
-        Ok(())
-    } else {
-        Err(AttentionError::RowLength { which, expected, got: row.len() })
     }
 }
 

@@ -31,6 +31,8 @@ pub enum AttentionError {
     ZeroBlockSize,
     /// A pyramid without blocks.
     ZeroPerLevel,
+    /// A salient pattern with no group for what leaves the window.
+    ZeroGroups,
     /// A head dimension of 0, or no head at all.
     ZeroDim,
     /// Tokens, key heads or dimensions of q, k and v do not agree.
@@ -146,6 +148,7 @@ impl AttentionError {
         match self {
             Self::ZeroBlockSize => "attention/zero-block-size",
             Self::ZeroPerLevel => "attention/zero-per-level",
+            Self::ZeroGroups => "attention/zero-groups",
             Self::ZeroDim => "attention/zero-dim",
             Self::Shape { .. } => "attention/shape",
             Self::HeadRatio { .. } => "attention/head-ratio",
@@ -174,6 +177,7 @@ impl fmt::Display for AttentionError {
         match *self {
             Self::ZeroBlockSize => write!(f, "the block size is 0"),
             Self::ZeroPerLevel => write!(f, "the pyramid has 0 blocks per level"),
+            Self::ZeroGroups => write!(f, "there is no group for tokens outside of the window"),
             Self::ZeroDim => write!(f, "there is no head, or heads have no dimension"),
             Self::Shape { q, k, v } => {
                 write!(f, "shapes [seq, heads, dim] do not agree: q {q:?}, k {k:?}, v {v:?}")

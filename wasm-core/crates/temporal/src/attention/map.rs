@@ -11,6 +11,7 @@ use super::row::RowOf;
 use super::{AttentionError, Pyramid, Qkv, SparsePattern, Weighting, kernel};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Most tokens that a map is made for; its weights take 16 MiB.
 pub const MAX_MAP_SEQ: usize = 2048;
@@ -22,6 +23,28 @@ pub enum Heads {
     One(usize),
     /// The mean over all of them.
     Mean,
+}
+
+impl Heads {
+    /// Returns the query heads, of `count`.
+    pub(super) fn of(self, count: usize) -> Result<Range<usize>, AttentionError> {
+        match self {
+            Self::One(head) if head >= count => {
+                Err(AttentionError::HeadOutOfRange { head, heads: count })
+            }
+            Self::One(head) => Ok(head..head + 1),
+            Self::Mean => Ok(0..count),
+        }
+    }
+}
+
+/// Refuses a map that would be too large.
+pub(super) fn check_seq(seq: usize) -> Result<(), AttentionError> {
+    if seq > MAX_MAP_SEQ {
+        Err(AttentionError::MapTooLarge { seq, max: MAX_MAP_SEQ })
+    } else {
+        Ok(())
+    }
 }
 
 /// Computes one row of the dense map, `[seq]`.
@@ -108,7 +131,7 @@ struct Mapper<'a> {
     input: &'a Qkv<'a>,
     over: Over<'a>,
     bank: Bank<F32x4>,
-    heads: Heads,
+    heads: Range<usize>,
 }
 
 impl<'a> Mapper<'a> {
@@ -119,13 +142,7 @@ impl<'a> Mapper<'a> {
             Over::Dense { .. } => {}
         }
         input.validate()?;
-        let count = input.q.heads();
-        match heads {
-            Heads::One(head) if head >= count => {
-                return Err(AttentionError::HeadOutOfRange { head, heads: count });
-            }
-            _ => {}
-        }
+        let heads = heads.of(input.q.heads())?;
         let mut bank = Bank::<F32x4>::new();
         bank.fill(input, over.blocks(input.q.seq()));
         kernel::push_means(&mut bank, over);
@@ -141,12 +158,8 @@ impl<'a> Mapper<'a> {
         out: &mut [f32],
     ) -> Result<(), AttentionError> {
         plan.fill(self.over, row, 1, self.input.q.seq(), self.bank.first_block);
-        let heads = match self.heads {
-            Heads::One(head) => head..head + 1,
-            Heads::Mean => 0..self.input.q.heads(),
-        };
-        let share = 1.0 / heads.len() as f32;
-        for head in heads {
+        let share = 1.0 / self.heads.len() as f32;
+        for head in self.heads.clone() {
             let slope = self.input.slopes.get(head).copied().unwrap_or(0.0);
             let one = RowOf { bank: &self.bank, plan, at: 0, head, slope };
             let inverse_sum = one
@@ -174,9 +187,7 @@ fn one_row(mapper: &Mapper<'_>, row: usize) -> Result<Vec<f32>, AttentionError> 
 
 fn all_rows(mapper: &Mapper<'_>) -> Result<Vec<f32>, AttentionError> {
     let seq = mapper.input.q.seq();
-    if seq > MAX_MAP_SEQ {
-        return Err(AttentionError::MapTooLarge { seq, max: MAX_MAP_SEQ });
-    }
+    check_seq(seq)?;
     let (mut plan, mut weights) = (Plan::default(), Vec::new());
     let mut out = vec![0.0; seq * seq];
     for (row, out) in out.chunks_exact_mut(seq.max(1)).enumerate() {

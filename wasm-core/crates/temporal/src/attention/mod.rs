@@ -32,6 +32,7 @@ mod plan;
 pub mod pyramid;
 mod ring;
 mod row;
+pub mod salient;
 mod select;
 pub mod sparse;
 mod tile;
@@ -42,6 +43,7 @@ pub use kernel::Workspace;
 pub use pattern::{Edge, EdgeKind, SparsePattern};
 pub use pyramid::Pyramid;
 pub(crate) use ring::KvRing;
+pub use salient::Salient;
 pub use select::{AttentionPath, BackendKind, forward, select_path};
 
 use crate::half::{self, Storage};
@@ -117,6 +119,14 @@ fn check_heads(q_heads: usize, kv_heads: usize, dim: usize) -> Result<(), Attent
         return Err(AttentionError::HeadRatio { q_heads, kv_heads });
     }
     Ok(())
+}
+
+fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), AttentionError> {
+    if row.len() == expected {
+        Ok(())
+    } else {
+        Err(AttentionError::RowLength { which, expected, got: row.len() })
+    }
 }
 
 fn check_slopes(slopes: &[f32], q_heads: usize) -> Result<(), AttentionError> {

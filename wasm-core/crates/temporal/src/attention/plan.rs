@@ -4,6 +4,7 @@
 //! its own row in the order of the pattern.
 
 use super::Weighting;
+use super::lanes::F32x4;
 use super::pattern::{Edge, EdgeKind, SparsePattern};
 use super::pyramid::{self, Pyramid};
 use alloc::vec::Vec;
@@ -82,6 +83,8 @@ pub(super) struct Plan {
     pub absent: Vec<(u32, u32)>,
     /// Tells whether some visit may have a bonus.
     pub has_bonus: bool,
+    /// What scores get on top, `[lanes][visits]`, in place of slopes and bonus; or nothing.
+    pub bias: Vec<F32x4>,
     /// The visits to tokens at power-of-two distances.
     strides: Range<usize>,
     /// How many visits to the window come before.
@@ -153,6 +156,7 @@ impl Plan {
         self.reads.clear();
         self.stands.clear();
         self.absent.clear();
+        self.bias.clear();
         (self.apart, self.strides) = (0..0, 0..0);
     }
 
@@ -162,6 +166,18 @@ impl Plan {
             self.ln_powers.push(libm::logf((1_u64 << power) as f32));
         }
         self.ln_powers[level as usize]
+    }
+
+    /// Starts the plan of one row without visits; they, and their bias, are up to the caller.
+    pub fn start_one(&mut self, row: usize) {
+        self.start(row, 1, false);
+    }
+
+    /// Adds a visit to row `row` of the bank.
+    pub fn visit(&mut self, row: usize) {
+        let stand = Stand { tokens: self.row..self.row + 1, bonus: 0.0 };
+        self.reads.push([row; ROWS]);
+        self.stands.push([stand.clone(), stand]);
     }
 
     /// Takes memory for `visits` visits, so that filling takes none.
@@ -183,10 +199,11 @@ impl Plan {
     pub fn memory_bytes(&self) -> usize {
         let far: usize = self.far.iter().map(Vec::capacity).sum();
         let ln_powers = self.ln_powers.capacity() * size_of::<f32>();
+        let bias = self.bias.capacity() * size_of::<F32x4>();
         let absent = self.absent.capacity() * size_of::<(u32, u32)>();
         let visits = self.reads.capacity() * size_of::<[usize; ROWS]>()
             + self.stands.capacity() * size_of::<[Stand; ROWS]>();
-        visits + absent + far * size_of::<Edge>() + ln_powers
+        visits + absent + bias + far * size_of::<Edge>() + ln_powers
     }
 
     /// Returns what row number `at` looks at.

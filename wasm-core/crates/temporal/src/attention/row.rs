@@ -40,10 +40,14 @@ impl<E: Element> RowOf<'_, E> {
     pub fn weigh(&self, q: &[f32], weights: &mut Vec<f32>) -> Option<f32> {
         let row = self.plan.row + self.at;
         weights.clear();
-        for visit in self.plan.visits_of(self.at) {
+        for (number, visit) in self.plan.visits_of(self.at).enumerate() {
             let mut score = self.dot(q, visit.row) * self.bank.scale;
             score -= self.slope * visit.stand.distance(row);
             score += visit.stand.bonus;
+            if !self.plan.bias.is_empty() {
+                let of_group = self.head / LANES * self.plan.reads.len();
+                score += self.plan.bias[of_group + number].lane(self.head % LANES);
+            }
             weights.push(score);
         }
         let mut max = f32::NEG_INFINITY;

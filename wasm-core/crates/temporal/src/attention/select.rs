@@ -2,6 +2,7 @@
 
 use super::plan::Over;
 use super::pyramid::{self, Pyramid};
+use super::salient::{self, Salient};
 use super::{AttentionError, Qkv, SparsePattern, Weighting, dense, sparse, upstream};
 use crate::tensor::Tensor3;
 
@@ -18,6 +19,11 @@ pub enum BackendKind {
     Pyramid {
         /// The most blocks of one size, at least 1.
         per_level: usize,
+    },
+    /// Ours, causal: the pattern's window, and groups of like keys for everything older.
+    Salient {
+        /// The most groups.
+        groups: usize,
     },
     /// The upstream crate, its edges.
     Upstream,
@@ -76,6 +82,9 @@ pub fn forward(
         BackendKind::SparseLnCount => sparse::forward(input, pattern, Weighting::LnCount),
         BackendKind::Pyramid { per_level } => {
             pyramid::forward(input, &Pyramid { window: pattern.window, per_level })
+        }
+        BackendKind::Salient { groups } => {
+            salient::forward(input, &Salient { window: pattern.window, groups })
         }
         BackendKind::Upstream => upstream::forward(input, pattern),
         BackendKind::UpstreamDense => upstream::dense(input, pattern.causal),

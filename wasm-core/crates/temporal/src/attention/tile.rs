@@ -81,7 +81,12 @@ pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
         score::<Q, T, E>(bank, group, &plan.reads, queries, weights);
         let weights = &mut weights[..Q * visits];
         let mut scale = F32x4::splat(bank.scale);
-        if !slopes.is_empty() || plan.has_bonus {
+        if !plan.bias.is_empty() {
+            for (score, bias) in weights.iter_mut().zip(&plan.bias[group * visits..]) {
+                *score = *score * scale + *bias;
+            }
+            scale = F32x4::splat(1.0);
+        } else if !slopes.is_empty() || plan.has_bonus {
             let slopes = in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0));
             add_bias::<Q>(plan, scale, F32x4::from_array(slopes), weights);
             scale = F32x4::splat(1.0);

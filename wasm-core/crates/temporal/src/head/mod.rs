@@ -37,8 +37,8 @@ pub use error::{HeadError, Part};
 pub use stream::HeadStream;
 pub use window::HeadWindow;
 
-use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, SparsePattern};
 use crate::half::Storage;
+use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, Salient, SparsePattern};
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
 use alloc::vec;
@@ -94,9 +94,10 @@ impl TemporalHead {
     ///
     /// # Errors
     ///
-    /// [`HeadError::Blob`] for a shape that breaks the rules; [`HeadError::PatternNotAvailable`];
-    /// [`HeadError::Attention`] for a sparse pattern with a block size of 0, or a pyramid with 0
-    /// blocks per level (what record 0x81 holds when it says nothing of them);
+    /// [`HeadError::Blob`] for a shape that breaks the rules;
+    /// [`HeadError::Attention`] for a sparse pattern with a block size of 0, a pyramid with 0 blocks
+    /// per level or a salient pattern with 0 groups (what record 0x81 holds when it says nothing of
+    /// them);
     /// [`HeadError::PartLength`] and [`HeadError::PartNotFinite`] for a blob put together by hand,
     /// which parsing would have refused.
     pub fn from_blob(blob: &WeightBlob) -> Result<Self, HeadError> {
@@ -116,8 +117,13 @@ impl TemporalHead {
                 pyramid.validate()?;
                 BackendKind::Pyramid { per_level: pyramid.per_level }
             }
-            AttentionPattern::PyramidSalient => {
-                return Err(HeadError::PatternNotAvailable { code: record.pattern as u8 });
+            AttentionPattern::Salient => {
+                let salient = Salient {
+                    window: usize::from(record.window),
+                    groups: usize::from(record.salient),
+                };
+                salient.validate()?;
+                BackendKind::Salient { groups: salient.groups }
             }
         };
         let pattern = SparsePattern {

@@ -43,6 +43,9 @@ impl HeadStream {
             BackendKind::Pyramid { .. } => {
                 return Err(HeadError::PatternNotAvailable { code: 2 });
             }
+            BackendKind::Salient { .. } => {
+                return Err(HeadError::PatternNotAvailable { code: 4 });
+            }
             BackendKind::Dense | BackendKind::UpstreamDense => {
                 return Err(HeadError::DenseHasNoDecodeStep);
             }

@@ -160,7 +160,7 @@ impl Payload<'_> {
             1 => AttentionPattern::LnCount,
             2 => AttentionPattern::Pyramid,
             3 => AttentionPattern::Dense,
-            4 => AttentionPattern::PyramidSalient,
+            4 => AttentionPattern::Salient,
             _ => return Err(undefined(4)),
         };
         if b[5] & !0b1_1111 != 0 {

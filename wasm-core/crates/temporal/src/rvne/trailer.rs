@@ -163,8 +163,9 @@ pub enum AttentionPattern {
     Pyramid = 2,
     /// Every earlier token.
     Dense = 3,
-    /// A pyramid that keeps salient tokens exact.
-    PyramidSalient = 4,
+    /// The local window, and at most `salient` groups of like tokens for everything older; a token
+    /// unlike all others stays exact.
+    Salient = 4,
 }
 
 /// What the classifier reads, as stored.
@@ -204,7 +205,7 @@ pub struct AttentionRecord {
     pub pooling: Pooling,
     /// Frames a classification reads.
     pub window_len: u16,
-    /// Tokens kept exact.
+    /// Groups that the salient pattern may form.
     pub salient: u8,
     /// Frames a second that the model was trained at; 0 = not stated. Not negative.
     pub frame_rate_hz: f32,
