@@ -1,4 +1,4 @@
-//! Attention over one window: dense, sparse, over a pyramid, by the upstream crate, step by step.
+//! Attention: dense, sparse, over a pyramid, over like keys, by the upstream crate, step by step.
 //!
 //! ```text
 //! pattern, pyramid ─> plan ─┐
@@ -6,6 +6,7 @@
 //!                             │                   ├─> decode   one token at a time, with a cache
 //!                             │                   └─> ring     the newest rows of a moving window
 //!                             └─> row ──────────────> map      weights instead of outputs
+//! salient            groups of like keys, over the same kernel: one code for windows and streams
 //! upstream           the registry crate, as another way to the same numbers
 //! select             which of these a caller takes
 //! ```
