@@ -42,6 +42,7 @@ pub mod upstream;
 pub use error::{AttentionError, Operand};
 pub use kernel::Workspace;
 pub use pattern::{Edge, EdgeKind, SparsePattern};
+pub(crate) use plan::Over;
 pub use pyramid::Pyramid;
 pub(crate) use ring::KvRing;
 pub use salient::Salient;

@@ -49,7 +49,8 @@ impl BackendKind {
 }
 
 impl BackendKind {
-    /// Returns what it looks at, or `None` where the upstream crate computes.
+    /// Returns what it looks at, or `None` where that is not known before the keys are, or where
+    /// the upstream crate computes.
     pub(crate) fn over(self, pattern: &SparsePattern) -> Option<Over<'_>> {
         let sparse = |weighting| Some(Over::Sparse { pattern, weighting });
         match self {
@@ -59,6 +60,7 @@ impl BackendKind {
             Self::Pyramid { per_level } => {
                 Some(Over::Pyramid(Pyramid { window: pattern.window, per_level }))
             }
+            Self::Salient { .. } => None,
             Self::Upstream | Self::UpstreamDense | Self::UpstreamGated { .. } => None,
         }
     }

@@ -16,7 +16,7 @@
 use super::parts::Scratch;
 use super::readout::Pool;
 use super::{HeadError, TemporalHead};
-use crate::attention::{AttentionError, BackendKind, KvRing};
+use crate::attention::{AttentionError, BackendKind, KvRing, Over};
 use crate::rvne::{HeadShape, Pooling};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -76,7 +76,7 @@ impl HeadWindow {
         let [d, q_heads, kv_heads, dim, classes] =
             [shape.input_dim, shape.q_heads, shape.kv_heads, shape.head_dim, shape.classes]
                 .map(usize::from);
-        let over = backend.over(&head.pattern).ok_or(HeadError::UpstreamHasNoStream)?;
+        let over = over(head, backend)?;
         let rows = || KvRing::new(capacity, q_heads, kv_heads, dim, over);
         let above = if head.layers.len() > 1 {
             Some(Above { rows: rows()?, x: zeros(capacity, d)? })
@@ -235,7 +235,7 @@ impl HeadWindow {
             }
             _ => first,
         };
-        let over = backend.over(&head.pattern).ok_or(HeadError::UpstreamHasNoStream)?;
+        let over = over(head, backend)?;
         ring.begin(over);
         // Of the last layer only rows that are pooled.
         let start = if is_last && head.pooling == Pooling::Last { count - 1 } else { 0 };
@@ -279,6 +279,14 @@ impl HeadWindow {
             && keeps_classified(head) == self.keeps_classified;
         if is_own { Ok(()) } else { Err(HeadError::StreamOfAnotherHead) }
     }
+}
+
+/// Returns what a backend looks at in a window.
+fn over(head: &TemporalHead, backend: BackendKind) -> Result<Over<'_>, HeadError> {
+    backend.over(&head.pattern).ok_or(match backend {
+        BackendKind::Salient { .. } => HeadError::PatternNotAvailable { code: 4 },
+        _ => HeadError::UpstreamHasNoStream,
+    })
 }
 
 /// Tells whether all that the end of the head needs of a row is the row times the classifier.
