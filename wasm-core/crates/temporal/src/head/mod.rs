@@ -37,8 +37,8 @@ pub use error::{HeadError, Part};
 pub use stream::HeadStream;
 pub use window::HeadWindow;
 
-use crate::half::Storage;
 use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, Salient, SparsePattern};
+use crate::half::Storage;
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
 use alloc::vec;

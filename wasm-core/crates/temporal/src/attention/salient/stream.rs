@@ -1,6 +1,6 @@
 //! One token at a time, endlessly, in memory that does not grow.
 
-use super::super::bank::{Bank, heads_of, interleave};
+use super::super::bank::{Bank, heads_of, lanes_width};
 use super::super::lanes::{F32x4, LANES};
 use super::super::plan::Plan;
 use super::super::tile::Scratch;
@@ -63,12 +63,8 @@ impl SalientStream {
         slopes: &[f32],
     ) -> Option<Self> {
         let (window, slots) = (pattern.window.checked_add(1)?, pattern.groups.checked_add(1)?);
-        let width = q_heads.div_ceil(LANES).checked_mul(dim)?;
-        let numbers = window.checked_add(slots)?.checked_mul(width)?;
-        let mut bank = Bank::<F32x4>::new();
-        bank.shape(0, dim, width, LANES);
-        bank.keys = filled(numbers, F32x4::splat(0.0))?;
-        bank.values = filled(numbers, F32x4::splat(0.0))?;
+        let (rows, width) = (window.checked_add(slots)?, lanes_width(q_heads, dim)?);
+        let bank = Bank::<F32x4>::zeros(rows, 0, dim, width, LANES).ok()?;
         let longest = window + pattern.groups;
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
         plan.reserve(longest);
@@ -153,13 +149,7 @@ impl SalientStream {
             self.groups.compare(&self.bank.keys, dim);
             joined = self.groups.join([&mut self.bank.keys, &mut self.bank.values], dim, row);
         }
-        for (numbers, token) in [(&mut self.bank.keys, k), (&mut self.bank.values, v)] {
-            let to = numbers[ring * width..][..width].chunks_exact_mut(dim);
-            for (group, to) in to.enumerate() {
-                let shared = self.q_heads / self.kv_heads;
-                interleave(token, dim, heads_of(group, self.q_heads).map(|head| head / shared), to);
-            }
-        }
+        self.bank.write(ring, k, v, self.q_heads, self.kv_heads);
         joined
     }
 
