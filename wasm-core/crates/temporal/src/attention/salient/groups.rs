@@ -295,7 +295,7 @@ fn squared_distances(key: &[F32x4], others: [&[F32x4]; TILE]) -> [F32x4; TILE] {
 }
 
 /// Makes `len` copies of `number`, if there is memory for them.
-pub fn filled<N: Clone>(len: usize, number: N) -> Option<Vec<N>> {
+fn filled<N: Clone>(len: usize, number: N) -> Option<Vec<N>> {
     let mut numbers = Vec::new();
     numbers.try_reserve_exact(len).ok()?;
     numbers.resize(len, number);

@@ -8,7 +8,7 @@ use super::super::{
     AttentionError, Operand, check_finite, check_heads, check_row, check_slopes, kernel,
 };
 use super::Salient;
-use super::groups::{Groups, Joined, filled};
+use super::groups::{Groups, Joined};
 use crate::math::Numbers;
 use alloc::vec::Vec;
 
