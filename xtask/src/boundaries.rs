@@ -18,11 +18,16 @@ struct Check {
     find: fn(&Project) -> Result<Vec<String>>,
 }
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     Check {
         name: "core-tree",
         why: "csi-temporal runs on the node: a crate more could bring std, and with it other output bits",
         find: crates::core_tree,
+    },
+    Check {
+        name: "node-tree",
+        why: "csi-node runs on the node: all it needs is the core",
+        find: crates::node_tree,
     },
     Check {
         name: "kernel-features",

@@ -25,9 +25,19 @@ pub fn core_tree(project: &Project) -> Result<Vec<String>> {
     Ok(judge_core_tree(&listed))
 }
 
+/// The node is the core and nothing else.
+pub fn node_tree(project: &Project) -> Result<Vec<String>> {
+    let listed = tree(project, &["-p", "csi-node", "-e", "normal,build", "--target", "all"])?;
+    Ok(judge_tree(&listed, &[&CORE[..], &["csi-node"]].concat()))
+}
+
 fn judge_core_tree(listed: &str) -> Vec<String> {
+    judge_tree(listed, &CORE)
+}
+
+fn judge_tree(listed: &str, expected: &[&str]) -> Vec<String> {
     let found = package_names(listed);
-    let expected: BTreeSet<&str> = CORE.into();
+    let expected: BTreeSet<&str> = expected.iter().copied().collect();
     let differ = found.symmetric_difference(&expected);
     differ
         .map(|name| {

@@ -9,8 +9,11 @@ use crate::project::Project;
 use crate::sys::{self, Result, capture};
 
 /// Crate roots and whether they must be `no_std`. Only the core may have one module with unsafe.
-const ROOTS: [(&str, bool); 2] =
-    [("wasm-core/crates/temporal/src", true), ("wasm-core/crates/lab/src", false)];
+const ROOTS: [(&str, bool); 3] = [
+    ("wasm-core/crates/temporal/src", true),
+    ("firmware/src", true),
+    ("wasm-core/crates/lab/src", false),
+];
 
 pub fn attributes(project: &Project) -> Result<Vec<String>> {
     let mut findings = Vec::new();

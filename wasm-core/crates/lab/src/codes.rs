@@ -74,6 +74,20 @@ pub const ALL: &[&str] = &[
     "lab/seed",
     "lab/stream",
     "lab/too-many-rows",
+    "node/blob-too-large",
+    "node/memory",
+    "node/no-pipeline",
+    "node/no-weights",
+    "node/packet-kind",
+    "node/row-length",
+    "node/row-not-finite",
+    "node/too-many-classes",
+    "node/upload-crc",
+    "node/upload-incomplete",
+    "node/upload-not-begun",
+    "node/upload-offset",
+    "node/window-mean-in-stream",
+    "node/window-not-full",
     "packet/crc",
     "packet/field",
     "packet/incomplete",
@@ -81,6 +95,10 @@ pub const ALL: &[&str] = &[
     "packet/magic",
     "packet/previous-length",
     "packet/runs",
+    "protocol/crc",
+    "protocol/kind",
+    "protocol/payload",
+    "protocol/too-long",
     "recording/compressed",
     "recording/empty",
     "recording/feitcsi",
@@ -176,6 +194,7 @@ mod tests {
         let mut texts = Vec::new();
         sources(&root.join("src"), &mut texts);
         sources(&root.join("../temporal/src"), &mut texts);
+        sources(&root.join("../../../firmware/src"), &mut texts);
         let mut found: BTreeSet<String> = texts.iter().flat_map(|text| codes_in(text)).collect();
         found.insert(super::BAD_ARGUMENT.to_string());
         let table: BTreeSet<String> = super::ALL.iter().map(ToString::to_string).collect();

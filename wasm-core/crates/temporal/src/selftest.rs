@@ -35,6 +35,19 @@ pub fn bits() -> Vec<(&'static str, u64)> {
     table
 }
 
+/// Computes the rows of [`bits`] that fit a node's memory: all but the kernels alone, whose inputs
+/// take megabytes. The heads run the kernels too.
+pub fn node_bits() -> Vec<(&'static str, u64)> {
+    let mut table = Vec::new();
+    functions(&mut table);
+    decode(&mut table);
+    maps(&mut table);
+    heads(&mut table);
+    formats(&mut table);
+    features(&mut table);
+    table
+}
+
 type Table = Vec<(&'static str, u64)>;
 
 /// The functions beyond + - * /, over the ranges they are used in.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::wire::{Fields, put};
-use super::{Field, PacketError};
+use super::{Field, PacketError, magic};
 use crate::frame::{CsiFrame, CsiValues};
 
 /// The most antennas that raw CSI may claim.
@@ -49,28 +49,55 @@ impl RawCsi {
         (self.values.len() / 2).checked_div(usize::from(self.antennas)).unwrap_or(0)
     }
 
+    /// Reads a datagram that is such a packet, in place of what this one held, and in its memory.
+    ///
+    /// # Errors
+    ///
+    /// [`PacketError::Magic`], [`PacketError::Incomplete`], [`PacketError::Field`],
+    /// [`PacketError::Length`]; the packet is then unchanged.
+    pub fn decode_into(&mut self, bytes: &[u8]) -> Result<(), PacketError> {
+        let Some(head) = bytes.first_chunk::<4>() else {
+            return Err(PacketError::Incomplete { needed: 4, got: bytes.len() });
+        };
+        let got = u32::from_le_bytes(*head);
+        if got != magic::RAW_CSI {
+            return Err(PacketError::Magic { got });
+        }
+        let expected = Self::len_of(bytes)?;
+        if expected != bytes.len() {
+            return Err(PacketError::Length { expected, got: bytes.len() });
+        }
+        self.replace(bytes, expected)
+    }
+
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), PacketError> {
+        let len = Self::len_of(bytes)?;
+        let mut packet = Self::default();
+        packet.replace(bytes, len)?;
+        Ok((packet, len))
+    }
+
+    /// Bytes of the packet at the start of `bytes`, all of which are there.
+    fn len_of(bytes: &[u8]) -> Result<usize, PacketError> {
         let mut fields = Fields::of_packet(bytes, Self::HEADER_LEN)?;
-        let (node, antennas, pairs) = (fields.u8(), fields.u8(), fields.u16());
+        let (_, antennas, pairs) = (fields.u8(), fields.u8(), fields.u16());
         check(Field::Antennas, u32::from(antennas), 1..=u32::from(MAX_ANTENNAS))?;
         check(Field::Pairs, u32::from(pairs), 1..=u32::from(MAX_PAIRS))?;
-        let values_len = 2 * usize::from(antennas) * usize::from(pairs);
-        let len = Self::HEADER_LEN + values_len;
+        let len = Self::HEADER_LEN + 2 * usize::from(antennas) * usize::from(pairs);
+        Fields::of_packet(bytes, len).map(|_| len)
+    }
+
+    fn replace(&mut self, bytes: &[u8], len: usize) -> Result<(), PacketError> {
         let mut fields = Fields::of_packet(bytes, len)?;
-        fields.skip::<4>();
-        let packet = Self {
-            node,
-            antennas,
-            frequency_mhz: fields.u32(),
-            sequence: fields.u32(),
-            rssi_dbm: fields.i8(),
-            noise_floor_dbm: fields.i8(),
-            values: {
-                fields.skip::<2>();
-                fields.bytes(values_len).iter().map(|&byte| byte.cast_signed()).collect()
-            },
-        };
-        Ok((packet, len))
+        (self.node, self.antennas) = (fields.u8(), fields.u8());
+        fields.skip::<2>();
+        (self.frequency_mhz, self.sequence) = (fields.u32(), fields.u32());
+        (self.rssi_dbm, self.noise_floor_dbm) = (fields.i8(), fields.i8());
+        fields.skip::<2>();
+        let values = fields.bytes(len - Self::HEADER_LEN);
+        self.values.clear();
+        self.values.extend(values.iter().map(|byte| byte.cast_signed()));
+        Ok(())
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), PacketError> {

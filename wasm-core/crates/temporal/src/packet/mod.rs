@@ -150,20 +150,30 @@ impl Packet {
     /// disagrees with a field.
     pub fn encode(&self) -> Result<Vec<u8>, PacketError> {
         let mut out = Vec::new();
+        self.encode_into(&mut out).map(|()| out)
+    }
+
+    /// As [`Packet::encode`], in place of what `out` held, and in its memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packet::encode`]; `out` then holds part of a packet.
+    pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), PacketError> {
+        out.clear();
         out.extend_from_slice(&self.magic().to_le_bytes());
         match self {
-            Self::RawCsi(packet) => packet.write(&mut out)?,
-            Self::Vitals(packet) => packet.write(&mut out),
-            Self::FeatureVector(packet) => packet.write(&mut out),
-            Self::FusedVitals(packet) => packet.write(&mut out),
-            Self::WasmOutput(packet) => packet.write(&mut out)?,
-            Self::CompressedCsi(packet) => packet.write(&mut out)?,
-            Self::FeatureState(packet) => packet.write(&mut out),
-            Self::Classification(packet) => packet.write(&mut out),
-            Self::GatedFeatureState(packet) => packet.write(&mut out),
-            Self::Mesh(packet) => packet.write(&mut out)?,
+            Self::RawCsi(packet) => packet.write(out)?,
+            Self::Vitals(packet) => packet.write(out),
+            Self::FeatureVector(packet) => packet.write(out),
+            Self::FusedVitals(packet) => packet.write(out),
+            Self::WasmOutput(packet) => packet.write(out)?,
+            Self::CompressedCsi(packet) => packet.write(out)?,
+            Self::FeatureState(packet) => packet.write(out),
+            Self::Classification(packet) => packet.write(out),
+            Self::GatedFeatureState(packet) => packet.write(out),
+            Self::Mesh(packet) => packet.write(out)?,
         }
-        Ok(out)
+        Ok(())
     }
 }
 

@@ -1,0 +1,296 @@
+//! A blob at work: the weights, and the rows that they look at.
+
+use crate::NodeError;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use csi_temporal::feature::{MeanRemoval, PipelineConfig};
+use csi_temporal::head::TemporalHead;
+use csi_temporal::rvne::{FOOTER_LEN, WeightBlob};
+use csi_temporal::window::FrameWindow;
+
+/// What a model asks for and gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModelInfo {
+    /// Numbers in a row.
+    pub feature_dim: usize,
+    /// Numbers in the logits.
+    pub classes: usize,
+    /// Rows that a classification looks at.
+    pub window_rows: usize,
+    /// Rows a second that it was trained at; 0 = not stated.
+    pub rate_hz: f32,
+    /// Whether it classifies row by row instead of window by window.
+    pub is_streaming: bool,
+    /// The CRC that closes the blob.
+    pub blob_crc: u32,
+}
+
+/// A parsed blob, before it has rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    head: TemporalHead,
+    pub pipeline: Option<PipelineConfig>,
+    name: String,
+    pub info: ModelInfo,
+}
+
+impl Weights {
+    /// Reads a blob. `window_rows` replaces the blob's own number of rows unless it is 0.
+    pub fn parse(bytes: &[u8], window_rows: u16) -> Result<Self, NodeError> {
+        // Parsing widens f16 to f32, and the head copies what was parsed.
+        let widened = bytes.len().saturating_mul(2) + 1024;
+        probe(&[widened, widened])?;
+        let blob = WeightBlob::parse(bytes)?;
+        let head = TemporalHead::from_blob(&blob)?;
+        let record = head.record();
+        let classes = blob.shape.classes;
+        if classes > 256 {
+            return Err(NodeError::TooManyClasses { classes });
+        }
+        let window_rows = if window_rows > 0 { window_rows } else { record.window_len };
+        let info = ModelInfo {
+            feature_dim: head.feature_dim(),
+            classes: usize::from(classes),
+            window_rows: usize::from(window_rows),
+            rate_hz: record.frame_rate_hz,
+            is_streaming: false,
+            blob_crc: crc_at_the_end(bytes),
+        };
+        let trailer = blob.trailer;
+        Ok(Self { head, pipeline: trailer.pipeline, name: trailer.name.unwrap_or_default(), info })
+    }
+
+    fn removes_window_mean(&self) -> bool {
+        self.pipeline.as_ref().is_some_and(|p| p.mean_removal == MeanRemoval::Window)
+    }
+}
+
+fn crc_at_the_end(bytes: &[u8]) -> u32 {
+    bytes.last_chunk::<FOOTER_LEN>().map_or(0, |footer| u32::from_le_bytes(*footer))
+}
+
+/// Finds out whether blocks of these sizes fit into the memory together, and gives them back.
+///
+/// Much of what loading takes is taken by code that cannot fail politely, so it is asked here
+/// first. A block in one piece is harder to find than the same in many: this refuses too early
+/// rather than too late.
+fn probe(sizes: &[usize]) -> Result<(), NodeError> {
+    let mut blocks: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+    for (block, &size) in blocks.iter_mut().zip(sizes) {
+        block.try_reserve_exact(size).map_err(|_| NodeError::Memory { needed: size })?;
+    }
+    // Without a use the compiler may leave a block out.
+    core::hint::black_box(&blocks);
+    Ok(())
+}
+
+/// A blob at work.
+#[derive(Clone, Debug)]
+pub struct Model {
+    weights: Weights,
+    rows: Rows,
+    held: Held,
+    logits: Vec<f32>,
+}
+
+/// The rows a model looks at. `Nothing` only when a failed swap could not even go back.
+#[derive(Clone, Debug)]
+enum Rows {
+    Nothing,
+    /// As they came, because a mean over the window has to be removed first.
+    Whole {
+        window: FrameWindow,
+        gathered: Vec<f32>,
+    },
+}
+
+impl Model {
+    /// Reads a blob and makes room for its rows. `window_rows` replaces the blob's own number of
+    /// rows unless it is 0.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Blob`], [`NodeError::Head`], [`NodeError::Window`],
+    /// [`NodeError::TooManyClasses`], [`NodeError::WindowMeanInStream`], [`NodeError::Memory`].
+    pub fn load(bytes: &[u8], window_rows: u16) -> Result<Self, NodeError> {
+        Self::new(Weights::parse(bytes, window_rows)?)
+    }
+
+    pub(crate) fn new(weights: Weights) -> Result<Self, NodeError> {
+        Ok(Self {
+            rows: Rows::new(&weights)?,
+            held: Held::new(weights.info.window_rows),
+            logits: Vec::new(),
+            weights,
+        })
+    }
+
+    /// Takes another blob instead. A blob that is refused changes nothing, unless the memory does
+    /// not suffice for its rows: then the old weights stay, and their rows are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`].
+    pub fn replace(&mut self, bytes: &[u8], window_rows: u16) -> Result<(), NodeError> {
+        self.exchange(Weights::parse(bytes, window_rows)?)
+    }
+
+    /// As [`Model::replace`]. The old rows go before the new ones come: both together are more
+    /// than a node has.
+    pub(crate) fn exchange(&mut self, weights: Weights) -> Result<(), NodeError> {
+        self.rows = Rows::Nothing;
+        match Rows::new(&weights) {
+            Ok(rows) => {
+                self.held = Held::new(weights.info.window_rows);
+                self.rows = rows;
+                self.weights = weights;
+                Ok(())
+            }
+            Err(error) => {
+                self.held.clear();
+                self.rows = Rows::new(&self.weights)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns what the model asks for and gives.
+    pub fn info(&self) -> ModelInfo {
+        self.weights.info
+    }
+
+    /// Returns the model's name, empty if it has none.
+    pub fn name(&self) -> &str {
+        &self.weights.name
+    }
+
+    /// Returns how many rows it holds; for a stream, how many it has taken.
+    pub fn len(&self) -> usize {
+        match &self.rows {
+            Rows::Nothing => 0,
+            Rows::Whole { window, .. } => window.len(),
+        }
+    }
+
+    /// Tells whether it holds no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tells whether there are enough rows to classify.
+    pub fn is_ready(&self) -> bool {
+        match &self.rows {
+            Rows::Nothing => false,
+            Rows::Whole { window, .. } => window.is_full(),
+        }
+    }
+
+    /// Returns how many of the rows it looks at were pushed as held.
+    pub fn held(&self) -> usize {
+        self.held.count
+    }
+
+    /// Forgets all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.held.clear();
+        match &mut self.rows {
+            Rows::Nothing => {}
+            Rows::Whole { window, .. } => window.clear(),
+        }
+    }
+
+    /// Takes the next row, `[feature_dim]`; `is_held` says that it stands in for frames that did
+    /// not come. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::RowLength`], [`NodeError::RowNotFinite`]: the model is unchanged.
+    pub fn push(&mut self, row: &[f32], is_held: bool) -> Result<(), NodeError> {
+        self.check(row)?;
+        match &mut self.rows {
+            Rows::Nothing => return Err(NodeError::NoWeights),
+            Rows::Whole { window, .. } => window.push(row)?,
+        }
+        self.held.push(is_held);
+        Ok(())
+    }
+
+    /// Checks a row's length and that its numbers are finite.
+    pub(crate) fn check(&self, row: &[f32]) -> Result<(), NodeError> {
+        let expected = self.weights.info.feature_dim;
+        if row.len() != expected {
+            return Err(NodeError::RowLength { expected, got: row.len() });
+        }
+        match row.iter().position(|number| !number.is_finite()) {
+            Some(column) => Err(NodeError::RowNotFinite { column }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the logits, `[classes]`, of the rows it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::WindowNotFull`]; [`NodeError::Head`] when numbers leave the range of `f32`.
+    pub fn classify(&mut self) -> Result<&[f32], NodeError> {
+        if !self.is_ready() {
+            let needed = self.weights.info.window_rows;
+            return Err(NodeError::WindowNotFull { rows: self.len(), needed });
+        }
+        let head = &self.weights.head;
+        match &mut self.rows {
+            Rows::Nothing => return Err(NodeError::NoWeights),
+            Rows::Whole { window, gathered } => {
+                window.copy_into(gathered);
+                if let Some(pipeline) = &self.weights.pipeline {
+                    pipeline.finish_window(gathered);
+                }
+                self.logits = head.forward(gathered, head.backend())?.logits;
+            }
+        }
+        Ok(&self.logits)
+    }
+}
+
+impl Rows {
+    fn new(weights: &Weights) -> Result<Self, NodeError> {
+        let ModelInfo { window_rows, feature_dim, is_streaming, .. } = weights.info;
+        if is_streaming && weights.removes_window_mean() {
+            return Err(NodeError::WindowMeanInStream);
+        }
+        let window = FrameWindow::new(window_rows, feature_dim)?;
+        let mut gathered = Vec::new();
+        let numbers = window_rows * feature_dim;
+        let needed = numbers.saturating_mul(size_of::<f32>());
+        gathered.try_reserve_exact(numbers).map_err(|_| NodeError::Memory { needed })?;
+        Ok(Self::Whole { window, gathered })
+    }
+}
+
+/// Which of the last rows were held.
+#[derive(Clone, Debug)]
+struct Held {
+    marks: Vec<bool>,
+    next: usize,
+    count: usize,
+}
+
+impl Held {
+    fn new(rows: usize) -> Self {
+        Self { marks: vec![false; rows], next: 0, count: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.marks.fill(false);
+        self.count = 0;
+    }
+
+    fn push(&mut self, is_held: bool) {
+        if let Some(mark) = self.marks.get_mut(self.next) {
+            let was_held = core::mem::replace(mark, is_held);
+            self.count = self.count + usize::from(is_held) - usize::from(was_held);
+            self.next = (self.next + 1) % self.marks.len();
+        }
+    }
+}

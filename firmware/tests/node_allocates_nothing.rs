@@ -1,0 +1,68 @@
+//! Rows, CSI frames and damaged bytes take no memory once weights are there.
+//! Alone in its binary, because it replaces the allocator by one that counts per thread.
+
+mod support;
+
+use csi_node::protocol::{Numbers, Request};
+use csi_node::{Config, Node};
+use csi_temporal::packet::{Packet, RawCsi};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use support::{csi_blob, framed};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn pushing_allocates_nothing() {
+    let mut config = Config::default();
+    config.settings.period_rows = u16::MAX;
+    let mut node = Node::new(config);
+    node.load_weights(&csi_blob(1, 100.0).encode().unwrap()).unwrap();
+    let csi = RawCsi { antennas: 1, values: vec![3; 128], ..RawCsi::default() };
+    let packet = Packet::RawCsi(csi).encode().unwrap();
+    let values = Numbers::Floats(&[0.25; 6]);
+    let frame = |time_micros| framed(&Request::Csi { time_micros, packet: &packet });
+    let row = |time_micros| framed(&Request::Row { sequence: 0, time_micros, values });
+    let mut damaged = row(0);
+    damaged[9] ^= 1;
+    let stats = framed(&Request::Stats);
+    // The first frame of either kind finds memory for the next, and so does the first answer.
+    let rounds: Vec<[Vec<u8>; 2]> =
+        (1..200).map(|t| [frame(t * 12_000), row(t * 12_000)]).collect();
+    let mut run = |rounds: &[[Vec<u8>; 2]]| {
+        for [frame, row] in rounds {
+            node.handle_bytes(0, frame);
+            node.handle_bytes(0, row);
+            node.handle_bytes(0, &damaged);
+            node.handle_bytes(0, &stats);
+            while node.take_output(16).is_some() {}
+        }
+    };
+    run(&rounds[..20]);
+    let before = ALLOCATIONS.get();
+    assert!(before > 0, "the counter counts");
+    run(&rounds[20..]);
+    assert_eq!(ALLOCATIONS.get(), before);
+    assert_eq!(node.stats(0).arrived, 2 * 199);
+}
