@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use csi_temporal::feature::{MeanRemoval, PipelineConfig};
-use csi_temporal::head::TemporalHead;
+use csi_temporal::head::{HeadStream, HeadWindow, TemporalHead};
 use csi_temporal::rvne::{FOOTER_LEN, WeightBlob};
 use csi_temporal::window::FrameWindow;
 
@@ -54,7 +54,7 @@ impl Weights {
             classes: usize::from(classes),
             window_rows: usize::from(window_rows),
             rate_hz: record.frame_rate_hz,
-            is_streaming: false,
+            is_streaming: head.is_streaming(),
             blob_crc: crc_at_the_end(bytes),
         };
         let trailer = blob.trailer;
@@ -91,17 +91,25 @@ pub struct Model {
     weights: Weights,
     rows: Rows,
     held: Held,
-    logits: Vec<f32>,
 }
 
 /// The rows a model looks at. `Nothing` only when a failed swap could not even go back.
 #[derive(Clone, Debug)]
 enum Rows {
     Nothing,
-    /// As they came, because a mean over the window has to be removed first.
+    /// As far as the first layer gets with each row alone.
+    Window(HeadWindow),
+    /// Rows as they came, because the mean over all of them has to be removed before the first
+    /// layer sees one.
     Whole {
-        window: FrameWindow,
+        rows: FrameWindow,
         gathered: Vec<f32>,
+        window: HeadWindow,
+    },
+    /// Row by row; the logits of the last row.
+    Stream {
+        stream: HeadStream,
+        logits: Vec<f32>,
     },
 }
 
@@ -118,12 +126,7 @@ impl Model {
     }
 
     pub(crate) fn new(weights: Weights) -> Result<Self, NodeError> {
-        Ok(Self {
-            rows: Rows::new(&weights)?,
-            held: Held::new(weights.info.window_rows),
-            logits: Vec::new(),
-            weights,
-        })
+        Ok(Self { rows: Rows::new(&weights)?, held: Held::new(weights.info.window_rows), weights })
     }
 
     /// Takes another blob instead. A blob that is refused changes nothing, unless the memory does
@@ -169,7 +172,9 @@ impl Model {
     pub fn len(&self) -> usize {
         match &self.rows {
             Rows::Nothing => 0,
-            Rows::Whole { window, .. } => window.len(),
+            Rows::Window(window) => window.len(),
+            Rows::Whole { rows, .. } => rows.len(),
+            Rows::Stream { stream, .. } => stream.len(),
         }
     }
 
@@ -182,7 +187,9 @@ impl Model {
     pub fn is_ready(&self) -> bool {
         match &self.rows {
             Rows::Nothing => false,
-            Rows::Whole { window, .. } => window.is_full(),
+            Rows::Window(window) => window.is_full(),
+            Rows::Whole { rows, .. } => rows.is_full(),
+            Rows::Stream { stream, .. } => !stream.is_empty(),
         }
     }
 
@@ -196,7 +203,9 @@ impl Model {
         self.held.clear();
         match &mut self.rows {
             Rows::Nothing => {}
-            Rows::Whole { window, .. } => window.clear(),
+            Rows::Window(window) => window.clear(),
+            Rows::Whole { rows, .. } => rows.clear(),
+            Rows::Stream { stream, .. } => stream.reset(),
         }
     }
 
@@ -205,12 +214,27 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`NodeError::RowLength`], [`NodeError::RowNotFinite`]: the model is unchanged.
+    /// [`NodeError::RowLength`], [`NodeError::RowNotFinite`]; [`NodeError::Head`] when numbers
+    /// leave the range of `f32`. A window is then unchanged, a stream starts anew.
     pub fn push(&mut self, row: &[f32], is_held: bool) -> Result<(), NodeError> {
         self.check(row)?;
+        let head = &self.weights.head;
         match &mut self.rows {
             Rows::Nothing => return Err(NodeError::NoWeights),
-            Rows::Whole { window, .. } => window.push(row)?,
+            Rows::Window(window) => window.push(head, row)?,
+            Rows::Whole { rows, .. } => rows.push(row)?,
+            Rows::Stream { stream, logits } => {
+                if stream.len() == stream.capacity() {
+                    stream.reset();
+                }
+                match stream.step(head, row) {
+                    Ok(now) => logits.copy_from_slice(now),
+                    Err(error) => {
+                        stream.reset();
+                        return Err(error.into());
+                    }
+                }
+            }
         }
         self.held.push(is_held);
         Ok(())
@@ -228,44 +252,72 @@ impl Model {
         }
     }
 
-    /// Returns the logits, `[classes]`, of the rows it holds.
+    /// Returns the logits, `[classes]`: of the rows it holds, oldest first; of a stream those of
+    /// its last row. Allocates nothing.
     ///
     /// # Errors
     ///
     /// [`NodeError::WindowNotFull`]; [`NodeError::Head`] when numbers leave the range of `f32`.
     pub fn classify(&mut self) -> Result<&[f32], NodeError> {
         if !self.is_ready() {
-            let needed = self.weights.info.window_rows;
+            let needed = if self.info().is_streaming { 1 } else { self.info().window_rows };
             return Err(NodeError::WindowNotFull { rows: self.len(), needed });
         }
-        let head = &self.weights.head;
+        let Weights { head, pipeline, .. } = &self.weights;
         match &mut self.rows {
-            Rows::Nothing => return Err(NodeError::NoWeights),
-            Rows::Whole { window, gathered } => {
-                window.copy_into(gathered);
-                if let Some(pipeline) = &self.weights.pipeline {
+            Rows::Nothing => Err(NodeError::NoWeights),
+            Rows::Window(window) => Ok(window.classify(head)?),
+            Rows::Whole { rows, gathered, window } => {
+                rows.copy_into(gathered);
+                if let Some(pipeline) = pipeline {
                     pipeline.finish_window(gathered);
                 }
-                self.logits = head.forward(gathered, head.backend())?.logits;
+                window.clear();
+                for row in gathered.chunks_exact(rows.dim()) {
+                    window.push(head, row)?;
+                }
+                Ok(window.classify(head)?)
             }
+            Rows::Stream { logits, .. } => Ok(logits),
         }
-        Ok(&self.logits)
     }
 }
 
 impl Rows {
     fn new(weights: &Weights) -> Result<Self, NodeError> {
-        let ModelInfo { window_rows, feature_dim, is_streaming, .. } = weights.info;
-        if is_streaming && weights.removes_window_mean() {
-            return Err(NodeError::WindowMeanInStream);
+        let (head, info) = (&weights.head, weights.info);
+        if info.is_streaming {
+            if weights.removes_window_mean() {
+                return Err(NodeError::WindowMeanInStream);
+            }
+            let mut stream = head.start_stream(head.backend(), info.window_rows)?;
+            stream.step(head, &vec![0.0; info.feature_dim])?;
+            stream.reset();
+            return Ok(Self::Stream { stream, logits: vec![0.0; info.classes] });
         }
-        let window = FrameWindow::new(window_rows, feature_dim)?;
+        let window = warm(head, HeadWindow::new(head, info.window_rows)?);
+        if !weights.removes_window_mean() {
+            return Ok(Self::Window(window));
+        }
+        let rows = FrameWindow::new(info.window_rows, info.feature_dim)?;
+        let numbers = info.window_rows * info.feature_dim;
         let mut gathered = Vec::new();
-        let numbers = window_rows * feature_dim;
         let needed = numbers.saturating_mul(size_of::<f32>());
         gathered.try_reserve_exact(numbers).map_err(|_| NodeError::Memory { needed })?;
-        Ok(Self::Whole { window, gathered })
+        Ok(Self::Whole { rows, gathered, window })
     }
+}
+
+/// Takes a window through its first rows, so that it has all the memory it will ever need.
+fn warm(head: &TemporalHead, mut window: HeadWindow) -> HeadWindow {
+    let row = vec![0.0; head.feature_dim()];
+    for _ in 0..window.capacity().min(2) {
+        // Rows of zeros can leave the range of f32 with some weights; then real ones do as well.
+        let _ = window.push(head, &row);
+    }
+    let _ = window.classify(head);
+    window.clear();
+    window
 }
 
 /// Which of the last rows were held.

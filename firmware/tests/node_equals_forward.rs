@@ -246,3 +246,27 @@ fn classifications_are_timed_by_the_clock_that_is_handed_in() {
     assert_eq!((stats.last_classify_micros, stats.longest_classify_micros), (70, 70));
     assert_eq!(CLOCK.load(Ordering::Relaxed), 140);
 }
+
+/// A blob that asks for it is classified row by row, by what the last row sees of all before it.
+#[test]
+fn a_streaming_blob_answers_each_row_as_forward_s_last_row() {
+    let attention = Some(AttentionRecord { streaming: true, ..record() });
+    let blob = blob_of(2, Trailer { attention, ..Trailer::default() });
+    let rows = Random(6).numbers(WINDOW * 6, 1.0);
+    let mut head = TemporalHead::from_blob(&blob).unwrap();
+    head.set_pooling(csi_temporal::rvne::Pooling::Last);
+    let mut line = Line::with(logits_on(1), &blob);
+    for (index, row) in rows.chunks_exact(6).enumerate() {
+        line.node.handle_row(0, 0, row).unwrap();
+        let told = logits(&line.listen());
+        let seen = &rows[..(index + 1) * 6];
+        let expected = bits(&head.forward(seen, head.backend()).unwrap().logits);
+        assert_eq!(told, [(0, 0, expected)], "{index}");
+    }
+
+    let mut blob = csi_blob(1, 0.0);
+    blob.trailer.pipeline.as_mut().unwrap().mean_removal = MeanRemoval::Window;
+    blob.trailer.attention.as_mut().unwrap().streaming = true;
+    let refused = Node::new(Config::default()).load_weights(&blob.encode().unwrap());
+    assert_eq!(refused, Err(NodeError::WindowMeanInStream));
+}
