@@ -67,9 +67,12 @@ impl Pool {
     ///
     /// [`HeadError::Overflow`].
     pub fn logits(&mut self, layer: &Layer, readout: &Readout) -> Result<&[f32], HeadError> {
-        let count = self.count as f32;
-        let means = self.branch.iter_mut().chain(&mut self.classified);
-        means.for_each(|number| *number /= count);
+        // Dividing by 1 changes nothing, and a division is dear on the node.
+        if self.count > 1 {
+            let count = self.count as f32;
+            let means = self.branch.iter_mut().chain(&mut self.classified);
+            means.for_each(|number| *number /= count);
+        }
         layer.branch_matrix().apply(&self.branch, &mut self.change);
         readout.classifier.apply(&self.change, &mut self.logits);
         add(&mut self.logits, &self.classified);
