@@ -43,9 +43,9 @@ export async function measure({ builds, libraries, clock, quick, sample, tell })
     const timings = await inTurns([...ours, ...peers], effort, clock);
     ours.forEach(({ build, name, wasm, subject }, at) => {
       const difference = wasm.difference(subject);
-      tell({ build, name, size, ...timings[at], flops: wasm.flops(subject), bits: wasm.bits(subject) >>> 0, difference: Number.isNaN(difference) ? null : difference });
+      tell({ build, name, size, ...timings[at], flops: wasm.flops(subject), memory_bytes: wasm.memory_bytes(subject), bits: wasm.bits(subject) >>> 0, difference: Number.isNaN(difference) ? null : difference });
     });
-    peers.forEach((peer, at) => tell({ build: "peer", name: peer.name, size, ...timings[ours.length + at], flops: 0, bits: 0, difference: null }));
+    peers.forEach((peer, at) => tell({ build: "peer", name: peer.name, size, ...timings[ours.length + at], flops: 0, memory_bytes: 0, bits: 0, difference: null }));
     peers.forEach((peer) => peer.end());
   }
 }

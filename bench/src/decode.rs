@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
+use csi_temporal::attention::salient::SalientStream;
 use ruvllm_sparse_attention as registry;
 
 use crate::Subject;
-use crate::inputs::{DIM, HEADS, Inputs, PATTERN, upstream};
+use crate::inputs::{DIM, HEADS, Inputs, PATTERN, SALIENT, upstream};
 
-/// Steps that a sample may have before a cache that cannot forget is full.
+/// Steps that a sample may have before a memory that cannot forget is full.
 const ROOM: usize = 4096;
 
 /// The upstream crate's cache and step.
@@ -18,6 +19,25 @@ struct Upstream {
     /// Queries, keys and values of single tokens, taken in turns.
     rows: Vec<[registry::Tensor3; 3]>,
     out: Vec<f32>,
+}
+
+impl Upstream {
+    fn new(inputs: &Inputs, tokens: usize) -> Self {
+        let row = |tensor: &registry::Tensor3, token| {
+            let width = tensor.heads * DIM;
+            let data = tensor.data[token * width..][..width].to_vec();
+            registry::Tensor3 { data, seq: 1, ..*tensor }
+        };
+        let rows: Vec<_> = (0..inputs.theirs[0].seq)
+            .map(|token| inputs.theirs.each_ref().map(|tensor| row(tensor, token)))
+            .collect();
+        let mut cache = registry::KvCache::new(tokens + ROOM, HEADS, DIM, PATTERN.block_size);
+        for token in 0..tokens {
+            let [_, k, v] = &rows[token % rows.len()];
+            cache.try_append(k, v).expect("there is room");
+        }
+        Self { kernel: upstream(), cache, tokens, rows, out: Vec::new() }
+    }
 }
 
 impl Subject for Upstream {
@@ -37,8 +57,81 @@ impl Subject for Upstream {
         &self.out
     }
 
-    fn flops(&self) -> u64 {
-        0
+    fn memory_bytes(&self) -> usize {
+        let landmarks = &self.cache.landmarks;
+        let tensors = [&self.cache.keys, &self.cache.values, &landmarks.keys, &landmarks.values];
+        tensors.iter().map(|tensor| size_of_val(tensor.data.as_slice())).sum()
+    }
+}
+
+/// One of our streams: what takes a token, and how it goes back.
+struct Ours<S> {
+    stream: S,
+    inputs: Rc<Inputs>,
+    next: usize,
+    out: [f32; HEADS * DIM],
+    /// Tokens to start each sample with; none for streams whose work is the same ever after.
+    refill: Option<usize>,
+}
+
+/// What all streams can do.
+trait Push {
+    fn push(&mut self, row: [&[f32]; 3], out: &mut [f32]);
+    fn reset(&mut self);
+    fn memory_bytes(&self) -> usize;
+}
+
+macro_rules! push {
+    ($stream:ty) => {
+        impl Push for $stream {
+            fn push(&mut self, [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
+                self.push(q, k, v, out).expect("valid input");
+            }
+            fn reset(&mut self) {
+                self.reset();
+            }
+            fn memory_bytes(&self) -> usize {
+                0
+            }
+        }
+    };
+}
+push!(SalientStream);
+
+impl<S: Push> Ours<S> {
+    fn boxed(stream: S, inputs: &Rc<Inputs>, tokens: usize, refills: bool) -> Box<Self> {
+        let (inputs, out) = (Rc::clone(inputs), [0.0; HEADS * DIM]);
+        let refill = refills.then_some(tokens);
+        let mut made = Self { stream, inputs, next: 0, out, refill };
+        (0..tokens).for_each(|_| made.run());
+        Box::new(made)
+    }
+}
+
+impl<S: Push> Subject for Ours<S> {
+    fn rewind(&mut self) {
+        if let Some(tokens) = self.refill {
+            self.stream.reset();
+            self.next = 0;
+            (0..tokens).for_each(|_| self.run());
+        }
+    }
+
+    fn run(&mut self) {
+        let token = self.next % self.inputs.ours[0].seq();
+        let width = HEADS * DIM;
+        let rows =
+            self.inputs.ours.each_ref().map(|tensor| &tensor.data()[token * width..][..width]);
+        self.stream.push(rows, &mut self.out);
+        self.next += 1;
+    }
+
+    fn output(&self) -> &[f32] {
+        &self.out
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.stream.memory_bytes()
     }
 }
 
@@ -46,23 +139,12 @@ impl Subject for Upstream {
 ///
 /// `inputs` are the tokens, taken again from the first one after the last.
 pub fn make(name: &str, inputs: &Rc<Inputs>, tokens: usize) -> Option<Box<dyn Subject>> {
-    match name {
-        "upstream-step" => {
-            let row = |tensor: &registry::Tensor3, token| {
-                let width = tensor.heads * DIM;
-                let data = tensor.data[token * width..][..width].to_vec();
-                registry::Tensor3 { data, seq: 1, ..*tensor }
-            };
-            let rows: Vec<_> = (0..inputs.theirs[0].seq)
-                .map(|token| inputs.theirs.each_ref().map(|tensor| row(tensor, token)))
-                .collect();
-            let mut cache = registry::KvCache::new(tokens + ROOM, HEADS, DIM, PATTERN.block_size);
-            for token in 0..tokens {
-                let [_, k, v] = &rows[token % rows.len()];
-                cache.try_append(k, v).expect("there is room");
-            }
-            Some(Box::new(Upstream { kernel: upstream(), cache, tokens, rows, out: Vec::new() }))
+    Some(match name {
+        "upstream-step" => Box::new(Upstream::new(inputs, tokens)),
+        "salient-step" => {
+            let stream = SalientStream::new(&SALIENT, HEADS, HEADS, DIM, &[]).expect("it fits");
+            Ours::boxed(stream, inputs, tokens, false)
         }
-        _ => None,
-    }
+        _ => return None,
+    })
 }

@@ -66,6 +66,12 @@ pub extern "C" fn flops(subject: usize) -> f64 {
     with_open(|open| open.subjects[subject].1.flops() as f64)
 }
 
+/// Returns the memory that a stream keeps, in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn memory_bytes(subject: usize) -> usize {
+    with_open(|open| open.subjects[subject].1.memory_bytes())
+}
+
 /// Returns the hash of the last output's bits.
 #[unsafe(no_mangle)]
 pub extern "C" fn bits(subject: usize) -> u32 {

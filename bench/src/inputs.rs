@@ -1,6 +1,8 @@
 //! The inputs of every measurement: 4 query heads of 32 numbers, uniform in [-1, 1), and the
 //! pattern that the project's figures are quoted for.
 
+use csi_temporal::attention::pyramid::Pyramid;
+use csi_temporal::attention::salient::Salient;
 use csi_temporal::attention::{Qkv, SparsePattern};
 use csi_temporal::tensor::Tensor3;
 use ruvllm_sparse_attention as registry;
@@ -20,6 +22,11 @@ pub const PATTERN: SparsePattern = SparsePattern {
     landmarks: true,
     causal: true,
 };
+
+/// About as many edges a row as [`PATTERN`] has.
+pub const PYRAMID: Pyramid = Pyramid { window: 8, per_level: 3 };
+/// About as many edges a row as [`PATTERN`] has.
+pub const SALIENT: Salient = Salient { window: 8, groups: 18 };
 
 /// Queries, keys and values, in our tensors and in the upstream crate's.
 pub struct Inputs {
@@ -72,6 +79,14 @@ mod tests {
     #[test]
     fn both_kernels_are_given_the_same_pattern() {
         assert_eq!(upstream().estimate_sparse_edges(1000), PATTERN.edge_count(1000));
+    }
+
+    #[test]
+    fn our_own_patterns_have_about_as_many_edges_as_upstreams() {
+        let upstream = PATTERN.edge_count(1024) as f64;
+        for edges in [PYRAMID.edge_count(1024), SALIENT.edge_count(1024)] {
+            assert!((0.9..1.02).contains(&(edges as f64 / upstream)), "{edges} of {upstream}");
+        }
     }
 
     #[test]

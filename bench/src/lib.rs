@@ -31,5 +31,12 @@ pub trait Subject {
 
     /// Returns the additions and multiplications of one run, exps not counted; 0 where they are
     /// not counted.
-    fn flops(&self) -> u64;
+    fn flops(&self) -> u64 {
+        0
+    }
+
+    /// Returns the memory that a stream keeps, in bytes; 0 for what keeps nothing.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
 }

@@ -63,11 +63,12 @@ fn measure_group(group: &Group, effort: Effort, tell: &mut impl FnMut(String)) {
         tell(format!(
             "{{\"place\":\"native\",\"build\":\"native\",\"name\":\"{}\",\"size\":{},\
              \"median_micros\":{median},\"least_micros\":{least},\"samples\":{},\"flops\":{},\
-             \"bits\":{},\"difference\":{difference}}}",
+             \"memory_bytes\":{},\"bits\":{},\"difference\":{difference}}}",
             group.names[at],
             group.size,
             seconds.len(),
             open.subjects[at].1.flops(),
+            open.subjects[at].1.memory_bytes(),
             open.bits(at),
         ));
     }

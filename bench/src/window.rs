@@ -3,15 +3,11 @@
 use std::rc::Rc;
 
 use csi_temporal::attention::pattern::dense_edge_count;
-use csi_temporal::attention::pyramid::{self, Pyramid};
-use csi_temporal::attention::{Weighting, Workspace, dense, sparse};
+use csi_temporal::attention::{Weighting, Workspace, dense, pyramid, salient, sparse};
 use ruvllm_sparse_attention::{self as registry, AttentionBackend as _};
 
 use crate::Subject;
-use crate::inputs::{DIM, HEADS, Inputs, PATTERN, SLOPES, upstream};
-
-/// As many edges per row as [`PATTERN`] has, within one.
-const PYRAMID: Pyramid = Pyramid { window: 8, per_level: 3 };
+use crate::inputs::{DIM, HEADS, Inputs, PATTERN, PYRAMID, SALIENT, SLOPES, upstream};
 
 /// A pass over a window: what it works on, where its numbers go, and the call.
 struct Window<W> {
@@ -75,6 +71,9 @@ pub fn make(name: &str, inputs: &Rc<Inputs>, shared: &Rc<Inputs>) -> Option<Box<
         "pyramid" => boxed(inputs, PYRAMID.edge_count(seq), move |inputs, out| {
             pyramid::forward_into(&inputs.view(&[]), &PYRAMID, &mut workspace, out)
                 .expect("valid input");
+        }),
+        "salient" => boxed(inputs, SALIENT.edge_count(seq), |inputs, out| {
+            *out = salient::forward(&inputs.view(&[]), &SALIENT).expect("valid input").into_vec();
         }),
         "dense" | "dense-slopes" => {
             let slopes: &[f32] = if name == "dense" { &[] } else { &SLOPES };

@@ -103,7 +103,10 @@ fn all(records: &Records) -> Vec<Goal> {
         }
         let step = |name| records.ratio(place, ("scalar", "upstream-step"), ("simd", name), 60_000);
         let what = format!("best stream : upstream default, step at T = 60000, {words}");
-        let best = ["stream-step", "pyramid-step"].into_iter().filter_map(step).reduce(f64::max);
+        let best = ["stream-step", "pyramid-step", "salient-step"]
+            .into_iter()
+            .filter_map(step)
+            .reduce(f64::max);
         at_least(what, 20.0, "x", best);
         let ort = records.ratio(place, ("peer", "ort-step"), ("simd", "stream-step"), 8000);
         at_least(format!("stream : ort, step at T = 8000, {words}"), 1000.0, "x", ort);
@@ -121,12 +124,19 @@ fn all(records: &Records) -> Vec<Goal> {
         goals.push(Goal { what, wanted: Wanted::AtMost(bound, unit), measured });
     };
     for (place, words) in [(Place::Node, "node"), (Place::Chromium, "Chromium")] {
-        for (name, label) in [("stream-step", "bounded"), ("pyramid-step", "pyramid")] {
+        for (name, label) in
+            [("stream-step", "bounded"), ("pyramid-step", "pyramid"), ("salient-step", "salient")]
+        {
             for past in [1000, 1_000_000] {
                 let what = format!("{label} stream, step at T = {past}, {words}");
                 at_most(what, 1.0, " µs", records.micros(place, ("simd", name), past));
             }
         }
+    }
+    for (name, label) in [("pyramid-step", "pyramid"), ("salient-step", "salient")] {
+        let bytes = records.memory_bytes(Place::Native, ("native", name), 1_000_000);
+        let what = format!("{label} stream, memory kept at T = 1000000");
+        at_most(what, 0.2, " MB", bytes.map(|bytes| bytes / 1e6));
     }
     at_most("largest difference to upstream".into(), 2.5e-7, "", records.largest_difference());
     let (compared, different) = records.bits();

@@ -34,6 +34,7 @@ struct Record {
     size: usize,
     micros: f64,
     flops: f64,
+    memory_bytes: f64,
     bits: u64,
     difference: Option<f64>,
 }
@@ -108,6 +109,12 @@ impl Records {
         self.find(place, subject, size).map(|record| record.flops).filter(|flops| *flops > 0.0)
     }
 
+    /// Returns the bytes that a stream keeps, where it says them.
+    pub fn memory_bytes(&self, place: Place, subject: Subject<'_>, size: usize) -> Option<f64> {
+        let bytes = self.find(place, subject, size)?.memory_bytes;
+        (bytes > 0.0).then_some(bytes)
+    }
+
     /// Returns additions and multiplications per nanosecond.
     pub fn gigaflops(&self, place: Place, subject: Subject<'_>, size: usize) -> Option<f64> {
         Some(self.flops(place, subject, size)? / self.micros(place, subject, size)? / 1e3)
@@ -164,6 +171,7 @@ fn record(place: Place, value: &Value) -> Option<Record> {
         size: usize::try_from(value["size"].as_u64()?).ok()?,
         micros: value[time].as_f64()?,
         flops: value["flops"].as_f64()?,
+        memory_bytes: value["memory_bytes"].as_f64()?,
         bits: value["bits"].as_u64()?,
         difference: value["difference"].as_f64(),
     })
@@ -177,7 +185,8 @@ pub mod tests {
     pub fn line(build: &str, name: &str, size: usize, micros: f64) -> String {
         format!(
             "{{\"build\":\"{build}\",\"name\":\"{name}\",\"size\":{size},\"median_micros\":{micros},\
-             \"least_micros\":{},\"flops\":2000,\"bits\":7,\"difference\":null}}\n",
+             \"least_micros\":{},\"flops\":2000,\
+             \"memory_bytes\":300,\"bits\":7,\"difference\":null}}\n",
             micros / 2.0
         )
     }

@@ -58,13 +58,14 @@ const WASM_RATIOS: [(&str, Pair); 9] = [
     ("sparse : our dense", (("simd", "dense"), ("simd", "sparse"))),
 ];
 
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("upstream", "upstream-step"),
     ("stream, exact edges", "exact-step"),
     ("stream, bounded ring", "stream-step"),
     ("stream, bounded ring, f16", "stream-half-step"),
     ("pyramid stream", "pyramid-step"),
     ("pyramid stream, f16", "pyramid-half-step"),
+    ("salient stream", "salient-step"),
 ];
 
 const PEERS: [(&str, Subject<'static>); 9] = [
@@ -102,13 +103,14 @@ pub fn report(records: &Records) -> String {
 }
 
 const GOALS: &str = "Ratios within one process. A range of sizes stands for its worst.";
-const EDGES_NOTE: &str = "Products of a query with a key, for one head of a window. `pyramid` and \
-    `salient` look at no more than upstream's pattern does.";
+const EDGES_NOTE: &str = "Products of a query with a key, for one head of a window: upstream's \
+    edges, the pyramid of 8 tokens and 3 blocks a level, 8 tokens and 18 groups of like keys, all.";
 const NATIVE_NOTE: &str = "Milliseconds, then ratios. `lanes` takes and gives four heads side by \
     side; `fresh memory` makes its workspace and its output anew each time, as upstream does with \
     its output; all others keep theirs.";
 const EXTRAS_NOTE: &str = "Time against the plain pass over the same edges.";
-const STEPS_NOTE: &str = "Appending a token and attending with it, nanoseconds, after T tokens. \
+const STEPS_NOTE: &str = "Appending a token and attending with it, nanoseconds, after T tokens; then the \
+    kilobytes kept. \
     Upstream's cache takes 1 KB a token and ends at its capacity. `ort` has its keys and values \
     given and appends nothing.";
 const PEERS_NOTE: &str = "Causal, 4 heads of 32 numbers, one thread, milliseconds. Each peer's \
@@ -227,8 +229,18 @@ fn steps(records: &Records) -> String {
     rows.push(("ort Attention; node".to_string(), (Place::Node, "peer", "ort-step")));
     rows.push(("ort Attention; Chromium".to_string(), (Place::Chromium, "peer", "ort-step")));
     let rows: Vec<_> = rows.iter().map(|(label, row)| (label.as_str(), *row)).collect();
-    grid("ns a step", &rows, &columns, |(place, build, name), past| {
+    let times = grid("ns a step", &rows, &columns, |(place, build, name), past| {
         records.micros(place, (build, name), past).map(|micros| format!("{:.0}", micros * 1e3))
+    });
+    format!("{times}\n{}", memory(records, &columns))
+}
+
+/// Kilobytes, as the native build has them.
+fn memory(records: &Records, columns: &[(String, usize)]) -> String {
+    let rows = STEPS.map(|(label, name)| (label, ("native", name)));
+    grid("kB", &rows, columns, |subject, past| {
+        let bytes = records.memory_bytes(Place::Native, subject, past)?;
+        Some(format!("{:.0}", bytes / 1e3))
     })
 }
 
