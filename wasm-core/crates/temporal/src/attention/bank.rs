@@ -20,32 +20,41 @@ use core::ops::Div;
 
 /// A number of a bank.
 pub(super) trait Element: Numbers + Div<Output = Self> {
+    /// Tells whether one number serves all four heads.
+    const IS_SHARED: bool;
+
     /// Returns it for all four heads.
     fn lanes(self) -> F32x4;
 
     /// Returns it for one of the four heads.
-    fn lane(self, lane: usize) -> f32;
+    fn lane(&self, lane: usize) -> f32;
 }
 
 impl Element for f32 {
+    const IS_SHARED: bool = true;
+
     #[inline(always)]
     fn lanes(self) -> F32x4 {
         F32x4::splat(self)
     }
 
-    fn lane(self, _: usize) -> f32 {
-        self
+    #[inline(always)]
+    fn lane(&self, _: usize) -> f32 {
+        *self
     }
 }
 
 impl Element for F32x4 {
+    const IS_SHARED: bool = false;
+
     #[inline(always)]
     fn lanes(self) -> F32x4 {
         self
     }
 
-    fn lane(self, lane: usize) -> f32 {
-        self.to_array()[lane]
+    #[inline(always)]
+    fn lane(&self, lane: usize) -> f32 {
+        self.get(lane)
     }
 }
 

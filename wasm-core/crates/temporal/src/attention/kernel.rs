@@ -1,7 +1,7 @@
 //! Attention over checked input: which bank, which rows together, and what to do on overflow.
 
 use super::bank::{self, Bank, Element};
-use super::lanes::F32x4;
+use super::lanes::{F32x4, IS_VECTOR};
 use super::plan::{Over, Plan};
 use super::tile::{self, Scratch};
 use super::{AttentionError, Operand, Qkv, row};
@@ -82,16 +82,17 @@ fn forward_over<E: Element>(
 ) -> Result<(), AttentionError> {
     push_means(bank, over);
     let [seq, q_heads, dim] = input.q.shape();
-    let width = 2 * q_heads * dim;
-    let pairs = input.q.data().chunks(width).zip(out.chunks_mut(width));
-    for (pair, (q, out)) in pairs.enumerate() {
-        let rows = 2 * q.len() / width;
+    let at_once = rows_at_once::<E>();
+    let width = at_once * q_heads * dim;
+    let tiles = input.q.data().chunks(width).zip(out.chunks_mut(width));
+    for (tile, (q, out)) in tiles.enumerate() {
+        let rows = at_once * q.len() / width;
         let advances = match over {
-            Over::Sparse { pattern, .. } => pair > 0 && rows == 2 && plan.advance(pattern),
+            Over::Sparse { pattern, .. } => tile > 0 && rows == at_once && plan.advance(pattern),
             _ => false,
         };
         if !advances {
-            plan.fill(over, 2 * pair, rows, seq, bank.first_block);
+            plan.fill(over, at_once * tile, rows, seq, bank.first_block);
         }
         if !attend_tile(bank, plan, q, input.slopes, scratch, out) {
             // Every row looks at its own token: what is not finite in the input shows here.
@@ -139,11 +140,34 @@ fn attend_tile<E: Element>(
     scratch: &mut Scratch,
     out: &mut [f32],
 ) -> bool {
-    if plan.rows == 2 {
-        tile::attend::<2, 4, E>(bank, plan, q, slopes, scratch, out)
-    } else {
-        tile::attend::<1, 8, E>(bank, plan, q, slopes, scratch, out)
-    }
+    attend_tile_for::<IS_VECTOR, E>(bank, plan, q, slopes, scratch, out)
+}
+
+/// As [`attend_tile`], in the tiles that suit registers of four lanes, or of one. There are about 15
+/// of either kind, which sums, and what a step of a sum reads, share. Four lanes that read one
+/// number make a tile of their own.
+fn attend_tile_for<const VECTOR: bool, E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    q: &[f32],
+    slopes: &[f32],
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) -> bool {
+    let attend = match (VECTOR, E::IS_SHARED, plan.rows) {
+        (true, _, 2) => tile::attend::<true, 2, 4, E>,
+        (true, _, _) => tile::attend::<true, 1, 8, E>,
+        (false, false, 2) => tile::attend::<false, 2, 3, E>,
+        (false, false, _) => tile::attend::<false, 1, 4, E>,
+        (false, true, 2) => tile::attend::<true, 2, 1, E>,
+        (false, true, _) => tile::attend::<true, 1, 2, E>,
+    };
+    attend(bank, plan, q, slopes, scratch, out)
+}
+
+/// Tells how many rows are best planned together.
+const fn rows_at_once<E: Element>() -> usize {
+    if IS_VECTOR || !E::IS_SHARED { 2 } else { 1 }
 }
 
 /// Computes the rows of a plan row by row and head by head.
@@ -201,6 +225,29 @@ mod tests {
         bits
     }
 
+    /// Pairs and single rows, by the tiles of registers of four lanes and of one.
+    fn every_shape<E: Element>(
+        bank: &mut Bank<E>,
+        input: &Qkv<'_>,
+        over: Over<'_>,
+    ) -> [Vec<u32>; 4] {
+        push_means(bank, over);
+        let [seq, q_heads, dim] = input.q.shape();
+        let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
+        let attend = [attend_tile_for::<true, E>, attend_tile_for::<false, E>];
+        [(0, 1), (0, 2), (1, 1), (1, 2)].map(|(kind, at_once)| {
+            let mut out = vec![f32::NAN; seq * q_heads * dim];
+            let width = at_once * q_heads * dim;
+            let tiles = input.q.data().chunks(width).zip(out.chunks_mut(width));
+            for (tile, (q, out)) in tiles.enumerate() {
+                let rows = at_once * q.len() / width;
+                plan.fill(over, at_once * tile, rows, seq, bank.first_block);
+                assert!(attend[kind](bank, &plan, q, input.slopes, &mut scratch, out));
+            }
+            out.iter().map(|number| number.to_bits()).collect()
+        })
+    }
+
     fn bits(tensor: Tensor3) -> Vec<u32> {
         tensor.data().iter().map(|number| number.to_bits()).collect()
     }
@@ -244,6 +291,8 @@ mod tests {
                     bank
                 };
                 let in_lanes = one_by_one(&mut lanes(), &input, over);
+                let shapes = every_shape(&mut lanes(), &input, over);
+                assert!(shapes.iter().all(|bits| *bits == in_lanes), "{q_heads} heads, {over:?}");
                 assert!(tiles == in_lanes, "{q_heads}/{kv_heads} heads, dim {dim}, {over:?}");
                 if bank::is_shared(q_heads, kv_heads) {
                     shared += 1;
@@ -255,6 +304,10 @@ mod tests {
                     bank.fill(&input, 0);
                     let one = one_by_one(&mut bank, &input, over);
                     assert!(one == in_lanes, "shared, one by one: {q_heads}/{kv_heads}");
+                    let mut bank = Bank::<f32>::new();
+                    bank.fill(&input, 0);
+                    let shapes = every_shape(&mut bank, &input, over);
+                    assert!(shapes.iter().all(|bits| *bits == in_lanes), "shared: {over:?}");
                 }
             }
         }

@@ -57,9 +57,9 @@ impl Scratch {
 /// Computes the `Q` rows of a plan: every query head of `q` (`[Q][q_heads * dim]`) into `out`.
 /// `false` when a number left the range of `f32`.
 ///
-/// It takes `T` keys, and `T` numbers of the values, at a time; `Q * T = 8` sums fill the registers
-/// without spilling.
-pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
+/// It takes `T` keys, and `T` numbers of the values, at a time, for the four lanes `TOGETHER` or for
+/// one after the other.
+pub(super) fn attend<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     plan: &Plan,
     q: &[f32],
@@ -78,7 +78,7 @@ pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
         for (token, queries) in q.chunks_exact(width).zip(queries.chunks_exact_mut(dim)) {
             interleave(token, dim, in_lanes, queries);
         }
-        score::<Q, T, E>(bank, group, &plan.reads, queries, weights);
+        score::<TOGETHER, Q, T, E>(bank, group, &plan.reads, queries, weights);
         let weights = &mut weights[..Q * visits];
         let mut scale = F32x4::splat(bank.scale);
         if !plan.bias.is_empty() {
@@ -92,9 +92,9 @@ pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
             scale = F32x4::splat(1.0);
         }
         let max = largest::<Q>(weights, scale, &plan.absent, &mut faults);
-        let inverse_sums = weigh::<Q>(max, weights);
+        let inverse_sums = weigh::<TOGETHER, Q>(max, weights);
         let weights = Weights { plan, weights: weights.as_chunks().0, inverse_sums: &inverse_sums };
-        blend::<Q, T, E>(bank, group, weights, means);
+        blend::<TOGETHER, Q, T, E>(bank, group, weights, means);
         for (token, means) in out.chunks_exact_mut(width).zip(means.chunks_exact(dim)) {
             deinterleave(means, dim, group * LANES, token, &mut faults);
         }
@@ -103,69 +103,102 @@ pub(super) fn attend<const Q: usize, const T: usize, E: Element>(
 }
 
 /// Fills `scores` with the products of queries and keys.
-fn score<const Q: usize, const T: usize, E: Element>(
+fn score<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     group: usize,
     reads: &[[usize; ROWS]],
     q: &[F32x4],
     scores: &mut [F32x4],
 ) {
-    let key = |row: usize| &bank.keys[bank.start(row, group)..][..bank.dim];
+    let (keys, width) = (&bank.keys[bank.part(group)..], bank.width);
     for (reads, scores) in reads.chunks(T).zip(scores.chunks_exact_mut(Q * T)) {
         // A last tile that is not full repeats its last key.
-        let reads: [[usize; ROWS]; T] = core::array::from_fn(|at| reads[at.min(reads.len() - 1)]);
-        if reads.iter().all(|[first, second]| first == second) {
-            dots::<Q, T, E>(q, reads.map(|[row, _]| key(row)), scores);
+        let starts: [[usize; ROWS]; T] =
+            core::array::from_fn(|at| reads[at.min(reads.len() - 1)].map(|row| row * width));
+        if starts.iter().all(|[first, second]| first == second) {
+            dots::<TOGETHER, Q, T, E>(q, keys, starts, scores);
         } else {
-            dots_apart::<Q, T, E>(q, reads.map(|reads| reads.map(key)), scores);
+            dots_apart::<TOGETHER, Q, T, E>(q, keys, starts, scores);
         }
     }
 }
 
 /// Sums the products of `Q` queries and `T` keys, each left to right.
 #[inline(never)]
-fn dots<const Q: usize, const T: usize, E: Element>(
+fn dots<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     q: &[F32x4],
-    keys: [&[E]; T],
+    keys: &[E],
+    starts: [[usize; ROWS]; T],
     scores: &mut [F32x4],
 ) {
-    let mut sums = [[F32x4::splat(0.0); Q]; T];
     let dim = q.len() / Q;
-    let keys: [&[E]; T] = core::array::from_fn(|at| &keys[at][..dim]);
     let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
-    for d in 0..dim {
-        let q = queries.map(|q| q[d]);
-        for (sums, key) in sums.iter_mut().zip(keys) {
-            let key = key[d].lanes();
-            for (sum, q) in sums.iter_mut().zip(q) {
-                *sum = *sum + q * key;
-            }
+    let keys: [&[E]; T] = starts.map(|[start, _]| &keys[start..][..dim]);
+    if TOGETHER {
+        let sums = products(dim, |at, d| queries[at][d], |t, _, d| keys[t][d].lanes());
+        store::<Q, T>(sums, scores);
+    } else {
+        for lane in 0..LANES {
+            let q = |at: usize, d: usize| queries[at][d].lane(lane);
+            let sums = products(dim, q, |t, _, d| keys[t][d].lane(lane));
+            store_lane::<Q, T>(sums, lane, scores);
         }
     }
-    scores[..Q * T].copy_from_slice(sums.as_flattened());
 }
 
 /// As [`dots`], each query with keys of its own.
 #[inline(never)]
-fn dots_apart<const Q: usize, const T: usize, E: Element>(
+fn dots_apart<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     q: &[F32x4],
-    keys: [[&[E]; ROWS]; T],
+    keys: &[E],
+    starts: [[usize; ROWS]; T],
     scores: &mut [F32x4],
 ) {
-    let mut sums = [[F32x4::splat(0.0); Q]; T];
     let dim = q.len() / Q;
-    let keys: [[&[E]; Q]; T] =
-        core::array::from_fn(|visit| core::array::from_fn(|at| &keys[visit][at][..dim]));
     let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
+    let keys: [[&[E]; Q]; T] =
+        starts.map(|starts| core::array::from_fn(|at| &keys[starts[at]..][..dim]));
+    if TOGETHER {
+        let sums = products(dim, |at, d| queries[at][d], |t, at, d| keys[t][at][d].lanes());
+        store::<Q, T>(sums, scores);
+    } else {
+        for lane in 0..LANES {
+            let q = |at: usize, d: usize| queries[at][d].lane(lane);
+            let sums = products(dim, q, |t, at, d| keys[t][at][d].lane(lane));
+            store_lane::<Q, T>(sums, lane, scores);
+        }
+    }
+}
+
+/// Sums `q(row, d) * key(visit, row, d)` over all `d`.
+#[inline(always)]
+fn products<N: Numbers, const Q: usize, const T: usize>(
+    dim: usize,
+    q: impl Fn(usize, usize) -> N,
+    key: impl Fn(usize, usize, usize) -> N,
+) -> [[N; Q]; T] {
+    let mut sums = [[N::splat(0.0); Q]; T];
     for d in 0..dim {
-        let q = queries.map(|q| q[d]);
-        for (sums, keys) in sums.iter_mut().zip(keys) {
-            for ((sum, q), key) in sums.iter_mut().zip(q).zip(keys) {
-                *sum = *sum + q * key[d].lanes();
+        let q: [N; Q] = core::array::from_fn(|at| q(at, d));
+        for (t, sums) in sums.iter_mut().enumerate() {
+            for (at, sum) in sums.iter_mut().enumerate() {
+                *sum = *sum + q[at] * key(t, at, d);
             }
         }
     }
-    scores[..Q * T].copy_from_slice(sums.as_flattened());
+    sums
+}
+
+#[inline(always)]
+fn store<const Q: usize, const T: usize>(sums: [[F32x4; Q]; T], to: &mut [F32x4]) {
+    to[..Q * T].copy_from_slice(sums.as_flattened());
+}
+
+#[inline(always)]
+fn store_lane<const Q: usize, const T: usize>(sums: [[f32; Q]; T], lane: usize, to: &mut [F32x4]) {
+    for (to, sum) in to.iter_mut().zip(sums.as_flattened()) {
+        to.set_lane(lane, *sum);
+    }
 }
 
 /// Makes scores of products: scale, slopes, logarithms of counts.
@@ -208,13 +241,23 @@ fn largest<const Q: usize>(
 
 /// Replaces scores by `exp(score - max)` and returns `1 / sum` for each row.
 #[inline(never)]
-fn weigh<const Q: usize>(max: [F32x4; Q], scores: &mut [F32x4]) -> [F32x4; Q] {
+fn weigh<const TOGETHER: bool, const Q: usize>(
+    max: [F32x4; Q],
+    scores: &mut [F32x4],
+) -> [F32x4; Q] {
     let mut sums = [F32x4::splat(0.0); Q];
-    for scores in scores.chunks_exact_mut(Q) {
-        for ((score, max), sum) in scores.iter_mut().zip(max).zip(&mut sums) {
-            *score = exp(*score - max);
-            *sum = *sum + *score;
+    for ((at, max), to) in max.into_iter().enumerate().zip(&mut sums) {
+        let mut sum = F32x4::splat(0.0);
+        for score in scores[at..].iter_mut().step_by(Q) {
+            let shifted = *score - max;
+            *score = if TOGETHER {
+                exp(shifted)
+            } else {
+                F32x4::from_array(shifted.to_array().map(exp))
+            };
+            sum = sum + *score;
         }
+        *to = sum;
     }
     sums.map(|sum| F32x4::splat(1.0) / sum)
 }
@@ -228,7 +271,7 @@ struct Weights<'a, const Q: usize> {
 }
 
 /// Fills `means`, `[Q][dim]`, with the weighted means of the values.
-fn blend<const Q: usize, const T: usize, E: Element>(
+fn blend<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     bank: &Bank<E>,
     group: usize,
     weights: Weights<'_, Q>,
@@ -238,57 +281,84 @@ fn blend<const Q: usize, const T: usize, E: Element>(
     let values = &bank.values[bank.part(group)..];
     let whole = dim - dim % T;
     for d in (0..whole).step_by(T) {
-        blend_tile::<Q, T, E>(&values[d..], bank.width, weights, dim, &mut means[d..]);
+        blend_tile::<TOGETHER, Q, T, E>(&values[d..], bank.width, weights, dim, &mut means[d..]);
     }
     for d in whole..dim {
-        blend_tile::<Q, 1, E>(&values[d..], bank.width, weights, dim, &mut means[d..]);
+        blend_tile::<TOGETHER, Q, 1, E>(&values[d..], bank.width, weights, dim, &mut means[d..]);
     }
 }
 
 /// Blends `T` numbers of the values, in the order of the visits, into the first `T` numbers of each
 /// row of `means`, which start `stride` apart.
 #[inline(never)]
-fn blend_tile<const Q: usize, const T: usize, E: Element>(
+fn blend_tile<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     values: &[E],
     width: usize,
-    Weights { plan, weights, inverse_sums }: Weights<'_, Q>,
+    weights: Weights<'_, Q>,
     stride: usize,
     means: &mut [F32x4],
 ) {
-    let mut sums = [[F32x4::splat(0.0); T]; Q];
-    let (start, end) = (plan.apart.start, plan.apart.end);
-    add_shared(&mut sums, values, width, &plan.reads[..start], &weights[..start]);
-    for (rows, weights) in plan.reads[start..end].iter().zip(&weights[start..end]) {
-        for ((sums, weight), row) in sums.iter_mut().zip(weights).zip(rows) {
-            let values = &values[row * width..][..T];
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = *sum + *weight * value.lanes();
+    let scales = weights.inverse_sums;
+    if TOGETHER {
+        let sums = weighted::<F32x4, Q, T, E>(values, width, weights, |w| *w, |v| v.lanes());
+        for (at, (sums, scale)) in sums.iter().zip(scales).enumerate() {
+            for (sum, mean) in sums.iter().zip(&mut means[at * stride..][..T]) {
+                *mean = *sum * *scale;
             }
         }
-    }
-    add_shared(&mut sums, values, width, &plan.reads[end..], &weights[end..]);
-    for (at, (sums, scale)) in sums.iter().zip(inverse_sums).enumerate() {
-        let means = &mut means[at * stride..][..T];
-        for (sum, mean) in sums.iter().zip(means) {
-            *mean = *sum * *scale;
+    } else {
+        for lane in 0..LANES {
+            let (weight, value) = (|w: &F32x4| w.lane(lane), |v: &E| v.lane(lane));
+            let sums = weighted::<f32, Q, T, E>(values, width, weights, weight, value);
+            for (at, (sums, scale)) in sums.iter().zip(scales).enumerate() {
+                for (sum, mean) in sums.iter().zip(&mut means[at * stride..][..T]) {
+                    mean.set_lane(lane, *sum * scale.lane(lane));
+                }
+            }
         }
     }
 }
 
+/// Sums the first `T` numbers of the values times their weights.
+#[inline(always)]
+fn weighted<N: Numbers, const Q: usize, const T: usize, E: Element>(
+    values: &[E],
+    width: usize,
+    Weights { plan, weights, .. }: Weights<'_, Q>,
+    weight: impl Fn(&F32x4) -> N + Copy,
+    value: impl Fn(&E) -> N + Copy,
+) -> [[N; T]; Q] {
+    let mut sums = [[N::splat(0.0); T]; Q];
+    let (start, end) = (plan.apart.start, plan.apart.end);
+    add_shared(&mut sums, values, width, &plan.reads[..start], &weights[..start], weight, value);
+    for (rows, weights) in plan.reads[start..end].iter().zip(&weights[start..end]) {
+        for ((sums, weights), row) in sums.iter_mut().zip(weights).zip(rows) {
+            let (weight, values) = (weight(weights), &values[row * width..][..T]);
+            for (sum, number) in sums.iter_mut().zip(values) {
+                *sum = *sum + weight * value(number);
+            }
+        }
+    }
+    add_shared(&mut sums, values, width, &plan.reads[end..], &weights[end..], weight, value);
+    sums
+}
+
 /// Adds values that all rows read.
 #[inline(always)]
-fn add_shared<const Q: usize, const T: usize, E: Element>(
-    sums: &mut [[F32x4; T]; Q],
+fn add_shared<N: Numbers, const Q: usize, const T: usize, E: Element>(
+    sums: &mut [[N; T]; Q],
     values: &[E],
     width: usize,
     reads: &[[usize; ROWS]],
     weights: &[[F32x4; Q]],
+    weight: impl Fn(&F32x4) -> N,
+    value: impl Fn(&E) -> N,
 ) {
     for ([row, _], weights) in reads.iter().zip(weights) {
-        for (at, value) in values[row * width..][..T].iter().enumerate() {
-            let value = value.lanes();
-            for (sums, weight) in sums.iter_mut().zip(weights) {
-                sums[at] = sums[at] + *weight * value;
+        for (at, number) in values[row * width..][..T].iter().enumerate() {
+            let number = value(number);
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                sums[at] = sums[at] + weight(weights) * number;
             }
         }
     }

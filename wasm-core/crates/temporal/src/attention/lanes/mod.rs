@@ -25,6 +25,10 @@ mod scalar;
 )))]
 pub use scalar::F32x4;
 
+/// Tells whether four lanes are one register, and not four numbers that take one each.
+pub const IS_VECTOR: bool =
+    cfg!(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")));
+
 /// How many lanes there are.
 pub const LANES: usize = 4;
 
@@ -107,6 +111,15 @@ mod tests {
         let mut stored = [0.0; 4];
         F32x4::from_array(rows[0]).store(&mut stored);
         assert_same("store", stored, rows[0]);
+        for lane in 0..4 {
+            let (mut simd, mut plain) =
+                (F32x4::from_array(rows[1]), scalar::F32x4::from_array(rows[1]));
+            simd.set_lane(lane, rows[0][lane]);
+            plain.set_lane(lane, rows[0][lane]);
+            assert_same("lanes", simd.to_array(), plain.to_array());
+            assert_same("lane", [simd.get(lane); 4], [rows[0][lane]; 4]);
+            assert_same("lane", [plain.get(lane); 4], [rows[0][lane]; 4]);
+        }
         assert_same("splat", F32x4::splat(2.5).to_array(), [2.5; 4]);
     }
 }

@@ -27,6 +27,18 @@ impl F32x4 {
         Self([f(a, e), f(b, g), f(c, h), f(d, i)])
     }
 
+    /// Returns the number in `lane`.
+    #[inline(always)]
+    pub fn get(&self, lane: usize) -> f32 {
+        self.0[lane]
+    }
+
+    /// Puts a number in `lane`.
+    #[inline(always)]
+    pub fn set_lane(&mut self, lane: usize, number: f32) {
+        self.0[lane] = number;
+    }
+
     /// Returns `self` where it is larger than `other`, and `other` elsewhere.
     #[inline(always)]
     pub fn max(self, other: Self) -> Self {

@@ -31,6 +31,20 @@ impl F32x4 {
         ]
     }
 
+    /// Returns the number in `lane`.
+    #[inline(always)]
+    pub fn get(&self, lane: usize) -> f32 {
+        self.to_array()[lane]
+    }
+
+    /// Puts a number in `lane`.
+    #[inline(always)]
+    pub fn set_lane(&mut self, lane: usize, number: f32) {
+        let mut lanes = self.to_array();
+        lanes[lane] = number;
+        *self = Self::from_array(lanes);
+    }
+
     /// Returns `self` where it is larger than `other`, and `other` elsewhere.
     #[inline(always)]
     pub fn max(self, other: Self) -> Self {
