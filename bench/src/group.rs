@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use crate::inputs::{HEADS, Inputs};
-use crate::peak::Peak;
+use crate::peak::{Peak, Tile};
 use crate::{Subject, decode, window};
 
 /// Subjects of one size, to be timed in turns.
@@ -43,9 +43,9 @@ pub fn plan(quick: bool) -> Vec<Group> {
     let sizes: &[usize] =
         if quick { &[64, 256, 1024] } else { &[64, 128, 256, 512, 1024, 2048, 4096, 8192] };
     let windows = sizes.iter().map(|&size| {
-        let fits = |name: &&str| *name != "upstream-dense" || size <= UPSTREAM_DENSE_MAX;
-        let peak = (size == 1024).then_some("peak");
-        Group { size, names: WINDOWS.into_iter().filter(fits).chain(peak).collect() }
+        let fits = |name: &&&str| **name != "upstream-dense" || size <= UPSTREAM_DENSE_MAX;
+        let peaks = if size == 1024 { &["peak", "tile"][..] } else { &[] };
+        Group { size, names: WINDOWS.iter().filter(fits).chain(peaks).copied().collect() }
     });
     let pasts: &[usize] = if quick { &[1000, 8000] } else { &[1000, 8000, 60_000, 1_000_000] };
     let steps = pasts.iter().map(|&size| {
@@ -81,7 +81,11 @@ impl Group {
         let shared = Rc::new(Inputs::new(seq, 1));
         let make = |&name: &&'static str| {
             let peak = || -> Option<Box<dyn Subject>> {
-                (name == "peak").then(|| Box::<Peak>::default() as _)
+                match name {
+                    "peak" => Some(Box::<Peak>::default()),
+                    "tile" => Some(Box::<Tile>::default()),
+                    _ => None,
+                }
             };
             let subject = window::make(name, &inputs, &shared)
                 .or_else(|| decode::make(name, &inputs, self.size))

@@ -46,6 +46,68 @@ fn chains(a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
     x.iter().fold([0.0; LANES], |sum, x| from_fn(|lane| sum[lane] + x[lane]))
 }
 
+const ROWS: usize = 2;
+const KEYS: usize = 4;
+const DIM: usize = 32;
+/// 16 KB of keys, which stay in the first cache.
+const BLOCKS: usize = 8;
+const ROUNDS: usize = 64;
+
+/// Lanes of every number of a row or key.
+type Numbers = [[f32; LANES]; DIM];
+
+/// Products of two rows with four keys at once, the keys from the first cache: what loads leave of
+/// the peak to the loop that our kernels spend their time in.
+pub struct Tile {
+    rows: [Numbers; ROWS],
+    keys: Vec<[Numbers; KEYS]>,
+    out: [f32; LANES],
+}
+
+impl Default for Tile {
+    fn default() -> Self {
+        let numbers = |seed: usize| -> Numbers {
+            from_fn(|d| from_fn(|lane| ((seed + 5 * d + 3 * lane) % 16) as f32 / 16.0))
+        };
+        let keys = (0..BLOCKS).map(|block| from_fn(|key| numbers(KEYS * block + key))).collect();
+        Self { rows: from_fn(|row| numbers(7 * row)), keys, out: [0.0; LANES] }
+    }
+}
+
+impl Subject for Tile {
+    fn run(&mut self) {
+        self.out = [0.0; LANES];
+        for _ in 0..ROUNDS {
+            for keys in &self.keys {
+                for products in tile(black_box(&self.rows), keys).iter().flatten() {
+                    self.out = from_fn(|lane| self.out[lane] + products[lane]);
+                }
+            }
+        }
+    }
+
+    fn output(&self) -> &[f32] {
+        &self.out
+    }
+
+    fn flops(&self) -> u64 {
+        (ROUNDS * BLOCKS * ROWS * KEYS * DIM * LANES * 2) as u64
+    }
+}
+
+#[inline(never)]
+fn tile(rows: &[Numbers; ROWS], keys: &[Numbers; KEYS]) -> [[[f32; LANES]; KEYS]; ROWS] {
+    let mut sums = [[[0.0; LANES]; KEYS]; ROWS];
+    for d in 0..DIM {
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            for (key, sum) in keys.iter().zip(sums) {
+                *sum = from_fn(|lane| sum[lane] + row[d][lane] * key[d][lane]);
+            }
+        }
+    }
+    sums
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +117,16 @@ mod tests {
         let mut peak = Peak::default();
         peak.run();
         assert_eq!(peak.output(), [2.0 * CHAINS as f32; LANES]);
+    }
+
+    #[test]
+    fn tiles_are_products() {
+        let subject = Tile::default();
+        let sums = tile(&subject.rows, &subject.keys[3]);
+        for (row, key, lane) in [(0, 0, 0), (1, 2, 3)] {
+            let (a, b) = (&subject.rows[row], &subject.keys[3][key]);
+            let product: f64 = (0..DIM).map(|d| f64::from(a[d][lane] * b[d][lane])).sum();
+            assert!((f64::from(sums[row][key][lane]) - product).abs() < 1e-5, "{product}");
+        }
     }
 }

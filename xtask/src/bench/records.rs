@@ -142,7 +142,7 @@ impl Records {
     pub fn bits(&self) -> (usize, usize) {
         let ours = |record: &&Record| {
             let other = record.name.starts_with("upstream") || record.name.ends_with("step");
-            record.build != "peer" && record.name != "peak" && !other
+            record.build != "peer" && !["peak", "tile"].contains(&record.name.as_str()) && !other
         };
         let mut keys: Vec<_> =
             self.records.iter().filter(ours).map(|r| (&r.name, r.size)).collect();
