@@ -91,7 +91,7 @@ macro_rules! push {
                 self.reset();
             }
             fn memory_bytes(&self) -> usize {
-                0
+                self.memory_bytes()
             }
         }
     };

@@ -221,6 +221,22 @@ fn a_stream_gives_the_bits_of_the_window() {
     }
 }
 
+#[test]
+fn a_stream_keeps_the_memory_that_it_was_made_with() {
+    let pattern = Salient { window: 8, groups: 18 };
+    let mut stream = SalientStream::new(&pattern, 4, 4, 32, &[0.1; 4]).unwrap();
+    let made = stream.memory_bytes();
+    // Keys and values of the window with its row, of the groups, and of the newcomer among them.
+    assert!(made >= (9 + 18 + 1) * 4 * 32 * 2 * 4, "{made} bytes");
+    assert!(made <= 200_000, "{made} bytes");
+    let mut out = [0.0; 128];
+    for token in 0..2000_u16 {
+        let row: Vec<f32> = (0..128).map(|d| f32::from(token * 7 % 31 + d) / 64.0).collect();
+        stream.push(&row, &row, &row, &mut out).unwrap();
+    }
+    assert_eq!(stream.memory_bytes(), made);
+}
+
 /// With a group for every token nothing is joined.
 #[test]
 fn enough_groups_make_it_dense() {

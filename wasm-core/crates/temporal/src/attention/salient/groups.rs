@@ -72,6 +72,17 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// Returns the memory taken, in bytes, without the struct itself.
+    pub fn memory_bytes(&self) -> usize {
+        let lanes =
+            [&self.mass, &self.log_mass, &self.costs, &self.slopes, &self.decay, &self.newcomer];
+        let lanes: usize = lanes.iter().map(|numbers| numbers.capacity()).sum();
+        self.order.capacity() * size_of::<Group>()
+            + self.free.capacity() * size_of::<usize>()
+            + lanes * size_of::<F32x4>()
+            + self.cost.capacity() * size_of::<f32>()
+    }
+
     /// Makes room for `limit` groups of tokens that come in `age` rows after they were new. `None`
     /// when the memory cannot be had. `slopes` has one number per head or none.
     pub fn new(limit: usize, heads: usize, slopes: &[f32], age: usize) -> Option<Self> {

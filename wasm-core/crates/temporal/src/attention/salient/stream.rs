@@ -96,6 +96,15 @@ impl SalientStream {
         self.len == 0
     }
 
+    /// Returns the memory taken, in bytes, without the struct itself. It never changes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bank.memory_bytes()
+            + self.groups.memory_bytes()
+            + self.plan.memory_bytes()
+            + self.scratch.memory_bytes()
+            + self.slopes.capacity() * size_of::<F32x4>()
+    }
+
     /// Forgets all tokens and keeps the memory.
     pub fn reset(&mut self) {
         self.len = 0;
