@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements, each a command of its own. No other command runs them.
 
+mod accuracy;
 mod goals;
 mod kernel;
 mod records;
@@ -19,6 +20,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["page", options @ ..] => {
             crate::built().and_then(|(project, _)| page::bench(&project, options))
         }
+        ["accuracy", options @ ..] => accuracy::bench(&Project::find()?, options),
         ["kernel", options @ ..] => kernel::bench(&Project::find()?, options),
         _ => Err(format!("no measurement is called `{}`: see cargo xtask help", words.join(" "))),
     }

@@ -31,6 +31,8 @@ cargo xtask bits                   compare the output bits of host, page and Xte
 cargo xtask bench page [--write]   measure the page in Chromium
 cargo xtask bench kernel [--quick] [--write]
                                    measure attention natively, in node and in Chromium
+cargo xtask bench accuracy [--write]
+                                   hold every pattern against dense attention
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
 

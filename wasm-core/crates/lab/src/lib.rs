@@ -4,6 +4,7 @@
 //! file, asks for the time or knows that a page exists.
 #![forbid(unsafe_code)]
 
+pub mod accuracy;
 pub mod blob_view;
 pub mod codes;
 pub mod colour;

@@ -102,10 +102,13 @@ pub(super) struct FeatureRows {
 }
 
 /// The rows that a model reads for one position of the cursor.
-pub(super) struct Window {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
     /// Shape `[n, dim]`, oldest first, ready for the head.
     pub values: Vec<f32>,
+    /// Times of the rows in seconds.
     pub times_s: Vec<f64>,
+    /// Numbers in a row.
     pub dim: usize,
 }
 
@@ -224,8 +227,12 @@ impl Session {
         Ok(FeatureWindow { raster, first_s, last_s, rows, dim })
     }
 
-    /// The last `n` rows up to a frame, ready for the head.
-    pub(super) fn window(&mut self, frame: usize, n: usize) -> Result<Window> {
+    /// The last `n` rows up to a frame, ready for the head; fewer near the start.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::feature_window`].
+    pub fn window(&mut self, frame: usize, n: usize) -> Result<Window> {
         let ask = self.pipeline_ask()?;
         let open = self.opened_mut()?;
         let count = open.times_s.len();

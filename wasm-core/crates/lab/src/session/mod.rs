@@ -25,7 +25,7 @@ use crate::recording::{
 
 pub use attention::{AttentionAsk, AttentionView, Classification, MAGNITUDES, RowEdge, RowView};
 pub use error::LabError;
-pub use features::{FeatureWindow, PipelineAsk, PipelineView, Removal};
+pub use features::{FeatureWindow, PipelineAsk, PipelineView, Removal, Window};
 pub use model::{Conversion, ModelAsk};
 pub use views::{Quantity, SpectrumView, WaterfallAsk, WaterfallKind};
 
