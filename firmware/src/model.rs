@@ -223,18 +223,13 @@ impl Model {
             Rows::Nothing => return Err(NodeError::NoWeights),
             Rows::Window(window) => window.push(head, row)?,
             Rows::Whole { rows, .. } => rows.push(row)?,
-            Rows::Stream { stream, logits } => {
-                if stream.len() == stream.capacity() {
+            Rows::Stream { stream, logits } => match stream.step(head, row) {
+                Ok(now) => logits.copy_from_slice(now),
+                Err(error) => {
                     stream.reset();
+                    return Err(error.into());
                 }
-                match stream.step(head, row) {
-                    Ok(now) => logits.copy_from_slice(now),
-                    Err(error) => {
-                        stream.reset();
-                        return Err(error.into());
-                    }
-                }
-            }
+            },
         }
         self.held.push(is_held);
         Ok(())

@@ -7,8 +7,11 @@
 //! of one machine in one moment; only the ratios carry over. `kept` is `sparse` in memory that the
 //! caller keeps: what the system takes to hand out fresh pages is left out of it.
 
-use csi_temporal::attention::decode::{KvCache, decode_step_into};
-use csi_temporal::attention::{Qkv, SparsePattern, Weighting, Workspace, dense, sparse};
+use csi_temporal::attention::{
+    Pyramid, PyramidStream, Qkv, SparsePattern, Stream, StreamShape, Weighting, Workspace, dense,
+    sparse,
+};
+use csi_temporal::half::Storage;
 use csi_temporal::tensor::Tensor3;
 use ruvllm_sparse_attention as registry;
 use ruvllm_sparse_attention::AttentionBackend as _;
@@ -103,28 +106,62 @@ fn main() {
             );
         }
     }
-    decode_steps(&pattern);
+    stream_steps(&pattern);
 }
 
-/// Appends and attends, nanoseconds a step, over the last half of 8192 tokens.
-fn decode_steps(pattern: &SparsePattern) {
-    for kv_heads in [4, 1] {
-        let inputs = Inputs::new(8192, kv_heads);
-        let mut cache = KvCache::new(8192, kv_heads, 32, 32).expect("it fits");
-        let (mut out, mut start) = ([0.0; 128], Instant::now());
-        let width = kv_heads * 32;
-        for token in 0..8192 {
-            if token == 4096 {
-                start = Instant::now();
-            }
-            let row = |tensor: &Tensor3, width| tensor.data()[token * width..][..width].to_vec();
-            let (q, k, v) = (row(&inputs.q, 128), row(&inputs.k, width), row(&inputs.v, width));
-            cache.append(&k, &v).expect("there is room");
-            decode_step_into(&q, &mut cache, pattern, Weighting::Plain, &[], &mut out)
-                .expect("the input is valid");
-            black_box(&out);
+/// Nanoseconds a push, the least of many rounds of 512, after so many tokens.
+fn stream_steps(pattern: &SparsePattern) {
+    for (kv_heads, storage) in
+        [(4, Storage::F32), (1, Storage::F32), (4, Storage::F16), (1, Storage::F16)]
+    {
+        let inputs = Inputs::new(1024, kv_heads);
+        let shape = StreamShape { q_heads: 4, kv_heads, dim: 32, slopes: &[], storage };
+        let stream = |capacity| Stream::new(&shape, pattern, Weighting::Plain, capacity);
+        let [mut whole, mut bounded] = [1 << 16, 1024].map(|size| stream(size).expect("it fits"));
+        let pyramid = Pyramid { window: 8, per_level: 3 };
+        let mut pyramid = PyramidStream::new(&shape, pyramid).expect("it fits");
+        for tokens in [1 << 10, 1 << 13, 60_000, 1 << 20] {
+            let exact = time_pushes(&inputs, tokens, &mut whole, Stream::len, Stream::push);
+            let ring = time_pushes(&inputs, tokens, &mut bounded, Stream::len, Stream::push);
+            let (len, push) = (PyramidStream::len, PyramidStream::push);
+            let endless = time_pushes(&inputs, tokens, &mut pyramid, len, push);
+            println!(
+                "push, {kv_heads} key heads, {storage:?}, {tokens} tokens: \
+                 ring of 65536 {exact:.0} ns, ring of 1024 {ring:.0} ns, pyramid {endless:.0} ns"
+            );
         }
-        let step = start.elapsed().as_secs_f64() / 4096.0 * 1e9;
-        println!("decode step, {kv_heads} key heads: {step:.0} ns");
     }
+}
+
+type Push<S> = fn(
+    &mut S,
+    &[f32],
+    &[f32],
+    &[f32],
+    &mut [f32],
+) -> Result<(), csi_temporal::attention::AttentionError>;
+
+/// Pushes until `tokens` were, then 40 rounds more.
+fn time_pushes<S>(
+    inputs: &Inputs,
+    tokens: usize,
+    stream: &mut S,
+    len: fn(&S) -> usize,
+    push: Push<S>,
+) -> f64 {
+    let mut out = [0.0; 128];
+    let kv_width = inputs.k.heads() * 32;
+    let mut round = |stream: &mut S| {
+        for at in 0..512 {
+            let q = &inputs.q.data()[at * 128..][..128];
+            let [k, v] = [&inputs.k, &inputs.v].map(|t| &t.data()[at * kv_width..][..kv_width]);
+            push(stream, q, k, v, &mut out).expect("the input is valid");
+        }
+        black_box(&out);
+    };
+    while len(stream) < tokens {
+        round(stream);
+    }
+    let times = (0..40).map(|_| milliseconds(|| round(stream)) / 512.0 * 1e6);
+    median_and_least(times.collect())[1]
 }

@@ -4,9 +4,11 @@
 //! A hash is FNV-1a, 64 bits, over the little-endian bytes of the numbers. `fixtures/golden/bits.txt`
 //! holds the table. It tells that targets agree, not that they are right; the tests do that.
 
-use crate::attention::decode::{KvCache, decode_step_into};
 use crate::attention::map::{self, Heads};
-use crate::attention::{self, BackendKind, Qkv, SparsePattern, Weighting};
+use crate::attention::{
+    self, AttentionError, BackendKind, Pyramid, PyramidStream, Qkv, SparsePattern, Stream,
+    StreamShape, Weighting,
+};
 use crate::feature::{Extractor, MeanRemoval, PipelineConfig};
 use crate::frame::{CsiFrame, CsiValues};
 use crate::half::{Storage, f16_to_f32, f32_to_f16};
@@ -27,7 +29,7 @@ pub fn bits() -> Vec<(&'static str, u64)> {
     let mut table = Vec::new();
     functions(&mut table);
     kernels(&mut table);
-    decode(&mut table);
+    streams(&mut table);
     maps(&mut table);
     heads(&mut table);
     formats(&mut table);
@@ -40,7 +42,7 @@ pub fn bits() -> Vec<(&'static str, u64)> {
 pub fn node_bits() -> Vec<(&'static str, u64)> {
     let mut table = Vec::new();
     functions(&mut table);
-    decode(&mut table);
+    streams(&mut table);
     maps(&mut table);
     heads(&mut table);
     formats(&mut table);
@@ -80,8 +82,9 @@ fn kernels(table: &mut Table) {
     let sloped = Inputs { slopes: vec![0.0, 0.03125, 0.25, 1.5], ..mqa.clone() };
     let endless = Inputs::new(15, 8192, 1, 1, 4, 1.0);
     use BackendKind::{
-        Dense, Pyramid, Salient, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated,
+        Dense, Salient, Sparse, SparseLnCount, Upstream, UpstreamDense, UpstreamGated,
     };
+    let pyramid = |per_level| BackendKind::Pyramid { per_level };
     let cases: [(&'static str, &Inputs, BackendKind, &SparsePattern); 33] = [
         ("dense-mha", &mha, Dense, &NARROW),
         ("dense-mqa", &mqa, Dense, &NARROW),
@@ -100,12 +103,12 @@ fn kernels(table: &mut Table) {
         ("ln-count-mqa", &mqa, SparseLnCount, &NARROW),
         ("ln-count-both-ways", &gqa, SparseLnCount, &BOTH_WAYS),
         ("ln-count-slopes", &sloped, SparseLnCount, &NARROW),
-        ("pyramid-mha", &mha, Pyramid { per_level: 3 }, &NARROW),
-        ("pyramid-gqa", &gqa, Pyramid { per_level: 1 }, &NARROW),
-        ("pyramid-mqa", &mqa, Pyramid { per_level: 2 }, &NARROW),
-        ("pyramid-slopes", &sloped, Pyramid { per_level: 3 }, &NARROW),
-        ("pyramid-wide", &wide, Pyramid { per_level: 4 }, &NARROW),
-        ("pyramid-8192", &endless, Pyramid { per_level: 3 }, &NARROW),
+        ("pyramid-mha", &mha, pyramid(3), &NARROW),
+        ("pyramid-gqa", &gqa, pyramid(1), &NARROW),
+        ("pyramid-mqa", &mqa, pyramid(2), &NARROW),
+        ("pyramid-slopes", &sloped, pyramid(3), &NARROW),
+        ("pyramid-wide", &wide, pyramid(4), &NARROW),
+        ("pyramid-8192", &endless, pyramid(3), &NARROW),
         ("salient-mha", &mha, Salient { groups: 9 }, &NARROW),
         ("salient-gqa", &gqa, Salient { groups: 3 }, &NARROW),
         ("salient-mqa", &mqa, Salient { groups: 17 }, &NARROW),
@@ -123,19 +126,32 @@ fn kernels(table: &mut Table) {
     }
 }
 
-fn decode(table: &mut Table) {
+fn streams(table: &mut Table) {
     let inputs = Inputs::new(5, 90, 4, 1, 16, 1.0);
     let pattern = SparsePattern { window: 6, block_size: 8, ..SparsePattern::default() };
-    let mut cache = KvCache::new(90, 1, 16, pattern.block_size).expect(VALID);
-    let (mut out, mut all) = (vec![0.0; 64], Vec::new());
-    for token in 0..90 {
-        cache.append(inputs.k.row(token, 0), inputs.v.row(token, 0)).expect(VALID);
-        let q = &inputs.q.data()[token * 64..][..64];
-        let weighting = Weighting::LnCount;
-        decode_step_into(q, &mut cache, &pattern, weighting, &[], &mut out).expect(VALID);
-        all.extend_from_slice(&out);
+    // 40 tokens are fewer than there are: the ring turns.
+    for (name, storage, capacity) in [
+        ("stream", Storage::F32, 90),
+        ("stream-bounded", Storage::F32, 40),
+        ("stream-half", Storage::F16, 40),
+    ] {
+        let shape = inputs.stream_shape(storage);
+        let stream = Stream::new(&shape, &pattern, Weighting::LnCount, capacity);
+        let mut stream = stream.expect(VALID);
+        table.push((name, hash(inputs.push_all(|q, k, v, out| stream.push(q, k, v, out)))));
     }
-    table.push(("decode", hash(all)));
+    let gqa = Inputs { slopes: vec![0.0, 0.25, 0.125, 1.0], ..Inputs::new(16, 90, 4, 2, 7, 1.0) };
+    let long = Inputs::new(17, 1000, 1, 1, 4, 1.0);
+    for (name, inputs, storage) in [
+        ("stream-pyramid", &inputs, Storage::F32),
+        ("stream-pyramid-gqa-half", &gqa, Storage::F16),
+        ("stream-pyramid-1000", &long, Storage::F32),
+        ("stream-pyramid-1000-half", &long, Storage::F16),
+    ] {
+        let pyramid = Pyramid { window: 5, per_level: 2 };
+        let mut stream = PyramidStream::new(&inputs.stream_shape(storage), pyramid).expect(VALID);
+        table.push((name, hash(inputs.push_all(|q, k, v, out| stream.push(q, k, v, out)))));
+    }
 }
 
 fn maps(table: &mut Table) {
@@ -276,6 +292,26 @@ impl Inputs {
 
     fn view(&self) -> Qkv<'_> {
         Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes }
+    }
+
+    fn stream_shape(&self, storage: Storage) -> StreamShape<'_> {
+        let [q_heads, kv_heads, dim] = [self.q.heads(), self.k.heads(), self.q.dim()];
+        StreamShape { q_heads, kv_heads, dim, slopes: &self.slopes, storage }
+    }
+
+    /// Pushes token by token and returns all outputs.
+    fn push_all(
+        &self,
+        mut push: impl FnMut(&[f32], &[f32], &[f32], &mut [f32]) -> Result<(), AttentionError>,
+    ) -> Vec<f32> {
+        let [q, k, v] = [&self.q, &self.k, &self.v]
+            .map(|tensor| tensor.data().chunks_exact(tensor.heads() * tensor.dim()));
+        let mut all = vec![0.0; self.q.data().len()];
+        let outs = all.chunks_exact_mut(self.q.heads() * self.q.dim());
+        for (((q, k), v), out) in q.zip(k).zip(v).zip(outs) {
+            push(q, k, v, out).expect(VALID);
+        }
+        all
     }
 }
 

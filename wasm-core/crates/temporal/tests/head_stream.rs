@@ -20,7 +20,12 @@ fn stream_equals_forward_with_last_pooling() {
         }
         let mut head = TemporalHead::from_blob(&blob).unwrap();
         head.set_pooling(Pooling::Last);
-        let backend = random.pick(&[BackendKind::Sparse, BackendKind::SparseLnCount]);
+        let backend = random.pick(&[
+            BackendKind::Sparse,
+            BackendKind::SparseLnCount,
+            BackendKind::Pyramid { per_level: 2 },
+            BackendKind::Salient { groups: 5 },
+        ]);
         let rows = random.numbers(45 * head.feature_dim(), 2.0);
         let mut stream = head.start_stream(backend, 45).unwrap();
         for (index, row) in rows.chunks(head.feature_dim()).enumerate() {
@@ -30,6 +35,16 @@ fn stream_equals_forward_with_last_pooling() {
             assert_eq!(logits, bits(&expected), "seed {seed}, row {index}");
         }
     }
+}
+
+#[test]
+fn a_stream_that_remembers_nothing_is_refused() {
+    let head = TemporalHead::from_blob(&blob::bare(blob::SMALL, &mut Random::new(1))).unwrap();
+    let error = head.start_stream(BackendKind::Sparse, 0).map(drop).unwrap_err();
+    assert_eq!(error, AttentionError::ZeroCapacity.into());
+    let error = head.start_stream(BackendKind::Pyramid { per_level: 0 }, 9).map(drop).unwrap_err();
+    assert_eq!(error, AttentionError::ZeroPerLevel.into());
+    assert!(head.start_stream(BackendKind::Pyramid { per_level: 1 }, 0).is_ok(), "no ring");
 }
 
 #[test]
@@ -67,10 +82,12 @@ fn refused_rows_leave_the_stream_as_it_was() {
         let logits = bits(stream.step(&head, row).unwrap());
         assert_eq!(logits, bits(clean.step(&head, row).unwrap()));
     }
-    for _ in 0..2 {
-        let error = stream.step(&head, &rows[..6]).unwrap_err();
-        assert_eq!(error, AttentionError::CacheFull { capacity: 3 }.into());
+    // Beyond its capacity it goes on.
+    for _ in 0..9 {
+        let logits = bits(stream.step(&head, &rows[..6]).unwrap());
+        assert_eq!(logits, bits(clean.step(&head, &rows[..6]).unwrap()));
     }
+    assert_eq!(stream.len(), 12);
     stream.reset();
     assert!(stream.is_empty());
     clean.reset();

@@ -6,7 +6,8 @@
 //! - `Bank<F32x4>`: heads side by side in lanes, each key head once for every query head that
 //!   reads it;
 //! - `Bank<f32>`: as the tensors have it, for groups whose heads all read one key head: a number is
-//!   put into all lanes when it is read.
+//!   put into all lanes when it is read;
+//! - `Bank<u64>`, `Bank<u16>`: the same two with every number rounded to binary16.
 //!
 //! A landmark's mean is the sum of its tokens, oldest first, divided by their number. A block of a
 //! pyramid has the mean of its two halves, `(left + right) * 0.5`.
@@ -14,12 +15,27 @@
 use super::lanes::F32x4;
 pub(super) use super::lanes::LANES;
 use super::{AttentionError, Qkv};
+use crate::half::{self, f16_to_f32, f32_to_f16};
 use crate::math::Numbers;
 use alloc::vec::Vec;
+use core::fmt::Debug;
 use core::ops::Div;
 
-/// A number of a bank.
-pub(super) trait Element: Numbers + Div<Output = Self> {
+/// A number of a bank, or four: `f32` as they are, or rounded to binary16, in 16 bits each.
+///
+/// What is computed from stored numbers, a mean say, is computed in `f32` from what they were
+/// rounded to, and rounded again when it is stored.
+pub(super) trait Element: Copy + Debug {
+    /// What it is computed with.
+    type Wide: Numbers + Div<Output = Self::Wide> + Debug;
+
+    /// Returns it as it is computed with.
+    fn widen(self) -> Self::Wide;
+
+    /// Returns what is stored of a number. In binary16, what lies beyond its range becomes its
+    /// largest number; the rounding of a mean of numbers close to that can come there.
+    fn narrow(wide: Self::Wide) -> Self;
+
     /// Tells whether one number serves all four heads.
     const IS_SHARED: bool;
 
@@ -28,10 +44,25 @@ pub(super) trait Element: Numbers + Div<Output = Self> {
 
     /// Returns it for one of the four heads.
     fn lane(&self, lane: usize) -> f32;
+
+    /// Stores a token, `[kv_heads * dim]`, as the row of its bank, for `q_heads` query heads.
+    fn put(token: &[f32], dim: usize, q_heads: usize, row: &mut [Self]);
 }
 
 impl Element for f32 {
     const IS_SHARED: bool = true;
+
+    type Wide = Self;
+
+    #[inline(always)]
+    fn widen(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn narrow(wide: Self) -> Self {
+        wide
+    }
 
     #[inline(always)]
     fn lanes(self) -> F32x4 {
@@ -42,10 +73,26 @@ impl Element for f32 {
     fn lane(&self, _: usize) -> f32 {
         *self
     }
+
+    fn put(token: &[f32], _: usize, _: usize, row: &mut [Self]) {
+        row.copy_from_slice(token);
+    }
 }
 
 impl Element for F32x4 {
     const IS_SHARED: bool = false;
+
+    type Wide = Self;
+
+    #[inline(always)]
+    fn widen(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn narrow(wide: Self) -> Self {
+        wide
+    }
 
     #[inline(always)]
     fn lanes(self) -> F32x4 {
@@ -56,11 +103,92 @@ impl Element for F32x4 {
     fn lane(&self, lane: usize) -> f32 {
         self.get(lane)
     }
+
+    fn put(token: &[f32], dim: usize, q_heads: usize, row: &mut [Self]) {
+        let group_size = q_heads / (token.len() / dim);
+        for (group, row) in row.chunks_exact_mut(dim).enumerate() {
+            interleave(token, dim, heads_of(group, q_heads).map(|head| head / group_size), row);
+        }
+    }
+}
+
+/// One binary16 number.
+impl Element for u16 {
+    const IS_SHARED: bool = true;
+
+    type Wide = f32;
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f16_to_f32(self)
+    }
+
+    #[inline(always)]
+    fn narrow(wide: f32) -> Self {
+        f32_to_f16(wide.clamp(-half::MAX, half::MAX))
+    }
+
+    #[inline(always)]
+    fn lanes(self) -> F32x4 {
+        F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
+    }
+
+    fn lane(&self, _: usize) -> f32 {
+        f16_to_f32(*self)
+    }
+
+    fn put(token: &[f32], _: usize, _: usize, row: &mut [Self]) {
+        for (to, number) in row.iter_mut().zip(token) {
+            *to = Self::narrow(*number);
+        }
+    }
+}
+
+/// Four binary16 numbers, lane 0 in the low bits.
+impl Element for u64 {
+    const IS_SHARED: bool = false;
+
+    type Wide = F32x4;
+
+    #[inline(always)]
+    fn widen(self) -> F32x4 {
+        F32x4::from_halves(self)
+    }
+
+    #[inline(always)]
+    fn narrow(wide: F32x4) -> Self {
+        pack(wide.to_array().map(u16::narrow))
+    }
+
+    #[inline(always)]
+    fn lanes(self) -> F32x4 {
+        F32x4::from_halves(self)
+    }
+
+    fn lane(&self, lane: usize) -> f32 {
+        f16_to_f32((*self >> (16 * lane)) as u16)
+    }
+
+    fn put(token: &[f32], dim: usize, q_heads: usize, row: &mut [Self]) {
+        let group_size = q_heads / (token.len() / dim);
+        for (group, row) in row.chunks_exact_mut(dim).enumerate() {
+            let heads = heads_of(group, q_heads).map(|head| head / group_size);
+            for (d, to) in row.iter_mut().enumerate() {
+                *to = pack(heads.map(|head| u16::narrow(token[head * dim + d])));
+            }
+        }
+    }
+}
+
+/// Puts four numbers side by side, the first in the low bits.
+#[inline(always)]
+fn pack([a, b, c, d]: [u16; LANES]) -> u64 {
+    u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32 | u64::from(d) << 48
 }
 
 /// Keys and values of tokens and of blocks.
 #[derive(Clone, Debug)]
-pub(super) struct Bank<E> {
+pub(super) struct Bank<E: Element> {
     pub keys: Vec<E>,
     pub values: Vec<E>,
     /// Numbers per head.
@@ -77,6 +205,8 @@ pub(super) struct Bank<E> {
     pub oldest: usize,
     /// How many tokens there are.
     pub tokens: usize,
+    /// Keys and values of the tokens of a block, as far as they were added up.
+    sums: [Vec<E::Wide>; 2],
 }
 
 impl<E: Element> Bank<E> {
@@ -92,6 +222,7 @@ impl<E: Element> Bank<E> {
             first_block: 0,
             oldest: 0,
             tokens: 0,
+            sums: [Vec::new(), Vec::new()],
         }
     }
 
@@ -118,19 +249,63 @@ impl<E: Element> Bank<E> {
 
     /// Makes the means of all blocks of the tokens that it holds, the last one over what it has.
     pub fn push_means(&mut self, block_size: usize) {
-        let (width, tokens, place) = (self.width, self.tokens, self.places());
+        let (tokens, place) = (self.tokens, self.places());
         for numbers in [&mut self.keys, &mut self.values] {
-            numbers.truncate(self.first_block * width);
-            for first in (0..tokens).step_by(block_size) {
-                let end = first.saturating_add(block_size).min(tokens);
-                let mean = numbers.len();
-                numbers.resize(mean + width, E::splat(0.0));
-                let (tokens, mean) = numbers.split_at_mut(mean);
-                for token in first..end {
-                    add(mean, &tokens[place(token) * width..][..width]);
-                }
-                divide(mean, end - first);
+            numbers.truncate(self.first_block * self.width);
+        }
+        for first in (0..tokens).step_by(block_size) {
+            let end = first.saturating_add(block_size).min(tokens);
+            self.clear_sums();
+            (first..end).for_each(|token| self.add_to_sums(place(token)));
+            let mean = self.keys.len();
+            for numbers in [&mut self.keys, &mut self.values] {
+                numbers.resize(mean + self.width, E::narrow(E::Wide::splat(0.0)));
             }
+            self.store_mean(mean / self.width, end - first);
+        }
+    }
+
+    /// Makes the sums those of no token.
+    pub fn clear_sums(&mut self) {
+        for sums in &mut self.sums {
+            sums.clear();
+            sums.resize(self.width, E::Wide::splat(0.0));
+        }
+    }
+
+    /// Adds the token in row `row` to the sums.
+    pub fn add_to_sums(&mut self, row: usize) {
+        for (sums, numbers) in self.sums.iter_mut().zip([&self.keys, &self.values]) {
+            for (sum, number) in sums.iter_mut().zip(&numbers[row * self.width..][..self.width]) {
+                *sum = *sum + number.widen();
+            }
+        }
+    }
+
+    /// Makes row `row` the mean of the `count` tokens that were added to the sums.
+    pub fn store_mean(&mut self, row: usize, count: usize) {
+        let count = E::Wide::splat(count as f32);
+        for (sums, numbers) in self.sums.iter().zip([&mut self.keys, &mut self.values]) {
+            for (mean, sum) in numbers[row * self.width..][..self.width].iter_mut().zip(sums) {
+                *mean = E::narrow(*sum / count);
+            }
+        }
+    }
+
+    /// Makes row `to` the mean of two rows.
+    pub fn store_mean_of_two(&mut self, left: usize, right: usize, to: usize) {
+        let [left, right, to] = [left, right, to].map(|row| row * self.width);
+        for numbers in [&mut self.keys, &mut self.values] {
+            for at in 0..self.width {
+                numbers[to + at] = mean(numbers[left + at], numbers[right + at]);
+            }
+        }
+    }
+
+    /// Writes a token, `[kv_heads * dim]` each, as row `row`, for `q_heads` query heads.
+    pub fn write(&mut self, row: usize, k: &[f32], v: &[f32], q_heads: usize) {
+        for (numbers, token) in [(&mut self.keys, k), (&mut self.values, v)] {
+            E::put(token, self.dim, q_heads, &mut numbers[row * self.width..][..self.width]);
         }
     }
 
@@ -168,7 +343,7 @@ impl<E: Element> Bank<E> {
 /// Returns the mean of two.
 #[inline(always)]
 fn mean<E: Element>(left: E, right: E) -> E {
-    (left + right) * E::splat(0.5)
+    E::narrow((left.widen() + right.widen()) * E::Wide::splat(0.5))
 }
 
 impl<E: Element> Bank<E> {
@@ -190,29 +365,17 @@ impl<E: Element> Bank<E> {
         let all = all.ok_or(AttentionError::CacheTooLarge)?;
         for numbers in [&mut bank.keys, &mut bank.values] {
             numbers.try_reserve_exact(all).map_err(|_| AttentionError::CacheTooLarge)?;
-            numbers.resize(rows * width, E::splat(0.0));
+            numbers.resize(rows * width, E::narrow(E::Wide::splat(0.0)));
         }
+        bank.clear_sums();
         Ok(bank)
     }
 
     /// Returns the bytes of memory that it holds.
     pub fn memory_bytes(&self) -> usize {
-        (self.keys.capacity() + self.values.capacity()) * size_of::<E>()
-    }
-}
-
-/// Adds `token` to `sum`, number by number.
-pub(super) fn add<E: Element>(sum: &mut [E], token: &[E]) {
-    for (sum, number) in sum.iter_mut().zip(token) {
-        *sum = *sum + *number;
-    }
-}
-
-/// Divides a sum over `count` tokens by `count`.
-pub(super) fn divide<E: Element>(sum: &mut [E], count: usize) {
-    let count = E::splat(count as f32);
-    for sum in sum {
-        *sum = *sum / count;
+        let sums: usize = self.sums.iter().map(Vec::capacity).sum();
+        let rows = self.keys.capacity() + self.values.capacity();
+        rows * size_of::<E>() + sums * size_of::<E::Wide>()
     }
 }
 
@@ -228,12 +391,6 @@ pub(super) fn lanes_width(q_heads: usize, dim: usize) -> Option<usize> {
 }
 
 impl Bank<f32> {
-    /// Writes a token, `[kv_heads * dim]` each, as row `row`.
-    pub fn write(&mut self, row: usize, k: &[f32], v: &[f32]) {
-        self.keys[row * self.width..][..self.width].copy_from_slice(k);
-        self.values[row * self.width..][..self.width].copy_from_slice(v);
-    }
-
     /// Holds a copy of checked input whose [`is_shared`] holds from now on, with room for `blocks`
     /// means.
     pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
@@ -248,18 +405,6 @@ impl Bank<f32> {
 }
 
 impl Bank<F32x4> {
-    /// Writes a token, `[kv_heads * dim]` each, as row `row`.
-    pub fn write(&mut self, row: usize, k: &[f32], v: &[f32], q_heads: usize, kv_heads: usize) {
-        let (dim, width) = (self.dim, self.width);
-        for (numbers, token) in [(&mut self.keys, k), (&mut self.values, v)] {
-            let row = &mut numbers[row * width..][..width];
-            for (group, row) in row.chunks_exact_mut(dim).enumerate() {
-                let heads = heads_of(group, q_heads).map(|head| head * kv_heads / q_heads);
-                interleave(token, dim, heads, row);
-            }
-        }
-    }
-
     /// Holds a copy of checked input from now on, with room for `blocks` means.
     pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
         let [seq, kv_heads, dim] = input.k.shape();

@@ -109,16 +109,18 @@ pub enum AttentionError {
         /// Most tokens a map is made for.
         max: usize,
     },
-    /// The cache's shape needs more numbers than `usize` counts.
+    /// A shape needs more memory than there is.
     CacheTooLarge,
-    /// The cache holds as many tokens as it was made for.
-    CacheFull {
-        /// Tokens it was made for.
-        capacity: usize,
+    /// A stream that keeps no token.
+    ZeroCapacity,
+    /// A pattern that looks ahead, in a stream.
+    NotCausal,
+    /// A stream has taken as many tokens as it can count.
+    StreamTooLong {
+        /// Tokens it took.
+        tokens: usize,
     },
-    /// A decode step before the first token.
-    CacheEmpty,
-    /// A row given to the cache, or to a decode step, has another length than the shape says.
+    /// A row given to a stream, or an output, has another length than the shape says.
     RowLength {
         /// Which input.
         which: Operand,
@@ -126,13 +128,6 @@ pub enum AttentionError {
         expected: usize,
         /// Numbers given.
         got: usize,
-    },
-    /// The pattern's blocks are not those the cache keeps means of.
-    BlockSize {
-        /// Block size of the cache.
-        cache: usize,
-        /// Block size of the pattern.
-        pattern: usize,
     },
     /// The upstream crate knows no recency slopes.
     UpstreamSlopes,
@@ -161,10 +156,10 @@ impl AttentionError {
             Self::HeadOutOfRange { .. } => "attention/head-out-of-range",
             Self::MapTooLarge { .. } => "attention/map-too-large",
             Self::CacheTooLarge => "attention/cache-too-large",
-            Self::CacheFull { .. } => "attention/cache-full",
-            Self::CacheEmpty => "attention/cache-empty",
+            Self::ZeroCapacity => "attention/zero-capacity",
+            Self::NotCausal => "attention/not-causal",
+            Self::StreamTooLong { .. } => "attention/stream-too-long",
             Self::RowLength { .. } => "attention/row-length",
-            Self::BlockSize { .. } => "attention/block-size",
             Self::UpstreamSlopes => "attention/upstream-slopes",
             Self::UpstreamLnCount => "attention/upstream-ln-count",
             Self::UpstreamRefused => "attention/upstream-refused",
@@ -205,14 +200,14 @@ impl fmt::Display for AttentionError {
             Self::MapTooLarge { seq, max } => {
                 write!(f, "a map of {seq} tokens is too large, {max} is the most")
             }
-            Self::CacheTooLarge => write!(f, "a cache of that shape does not fit the memory"),
-            Self::CacheFull { capacity } => write!(f, "the cache is full with {capacity} tokens"),
-            Self::CacheEmpty => write!(f, "the cache holds no token"),
+            Self::CacheTooLarge => write!(f, "keys and values of that shape do not fit the memory"),
+            Self::ZeroCapacity => write!(f, "a stream has to keep a token at least"),
+            Self::NotCausal => write!(f, "the pattern looks ahead, which a stream cannot"),
+            Self::StreamTooLong { tokens } => {
+                write!(f, "the stream took {tokens} tokens and cannot count further")
+            }
             Self::RowLength { which, expected, got } => {
                 write!(f, "a row of {which} has {got} numbers instead of {expected}")
-            }
-            Self::BlockSize { cache, pattern } => {
-                write!(f, "the cache keeps blocks of {cache} tokens, the pattern wants {pattern}")
             }
             Self::UpstreamSlopes => write!(f, "the upstream crate has no recency slopes"),
             Self::UpstreamLnCount => write!(f, "the upstream crate has no ln(count) weighting"),

@@ -3,7 +3,7 @@
 //! ```text
 //! pattern, pyramid ─> plan ─┐
 //!              lanes ─> bank ┴┬─> tile ─> kernel ─┬─> dense, sparse, pyramid   whole windows
-//!                             │                   ├─> decode   one token at a time, with a cache
+//!                             │                   ├─> stream   one token at a time, endless
 //!                             │                   └─> ring     the newest rows of a moving window
 //!                             └─> row ──────────────> map      weights instead of outputs
 //! salient            groups of like keys, over the same kernel: one code for windows and streams
@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The order of every sum is written down in `row`; `tile` keeps it for four heads and two rows at
-//! once. So a decode step equals the last row of a forward pass bit for bit, and a map shows the
+//! once. So a push into a stream equals the last row of a forward pass bit for bit, and a map shows the
 //! weights that the output was made with.
 //!
 //! Shapes: q `[seq, q_heads, dim]`; k and v `[seq, kv_heads, dim]`; `kv_heads` divides `q_heads`
@@ -22,7 +22,6 @@
 //! It does not project, mask padding, drop out or train.
 
 mod bank;
-pub mod decode;
 pub mod dense;
 mod error;
 mod kernel;
@@ -36,6 +35,7 @@ mod row;
 pub mod salient;
 mod select;
 pub mod sparse;
+pub mod stream;
 mod tile;
 pub mod upstream;
 
@@ -47,6 +47,7 @@ pub use pyramid::Pyramid;
 pub(crate) use ring::KvRing;
 pub use salient::Salient;
 pub use select::{AttentionPath, BackendKind, forward, select_path};
+pub use stream::{PyramidStream, Stream, StreamShape};
 
 use crate::half::{self, Storage};
 use crate::tensor::Tensor3;

@@ -15,7 +15,7 @@
 //!
 //! Membership is decided by arithmetic: tokens of the window form one range, the strides differ
 //! from each other, so nothing has to remember what was seen. A causal row's edges do not depend
-//! on `n`, which is why a decode step can equal the last row of a forward pass.
+//! on `n`, which is why a stream can equal the rows of a forward pass.
 //!
 //! Source: the crate `ruvllm_sparse_attention` 0.1.1 (its builders are private; the rules are
 //! restated here and compared with its count for every `n` up to 300 by `attention_pattern.rs`).

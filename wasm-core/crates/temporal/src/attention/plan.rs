@@ -206,6 +206,20 @@ impl Plan {
         visits + absent + bias + far * size_of::<Edge>() + ln_powers
     }
 
+    /// Gives the rows of the bank other names, in a plan of one row; drops what has none.
+    pub fn rename(&mut self, name: impl Fn(usize) -> Option<usize>) {
+        let mut kept = 0;
+        for visit in 0..self.reads.len() {
+            if let Some(row) = name(self.reads[visit][0]) {
+                self.reads[kept] = [row; ROWS];
+                self.stands.swap(kept, visit);
+                kept += 1;
+            }
+        }
+        self.reads.truncate(kept);
+        self.stands.truncate(kept);
+    }
+
     /// Returns what row number `at` looks at.
     pub fn visits_of(&self, at: usize) -> impl Iterator<Item = Visit> {
         let visits = self.reads.iter().zip(&self.stands).enumerate();

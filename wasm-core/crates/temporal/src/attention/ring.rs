@@ -103,10 +103,10 @@ impl KvRing {
         for (which, row) in [(Operand::K, k), (Operand::V, v)] {
             check_finite(which, row, self.kv_heads, self.dim, self.len)?;
         }
-        let (place, heads) = (self.next_place(), (self.q_heads, self.kv_heads));
+        let place = self.next_place();
         match &mut self.rows {
-            Rows::One(bank) => bank.write(place, k, v),
-            Rows::Lanes(bank) => bank.write(place, k, v, heads.0, heads.1),
+            Rows::One(bank) => bank.write(place, k, v, self.q_heads),
+            Rows::Lanes(bank) => bank.write(place, k, v, self.q_heads),
         }
         if self.len < self.capacity {
             self.len += 1;

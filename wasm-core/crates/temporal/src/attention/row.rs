@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 /// A row of a plan, and a head.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RowOf<'a, E> {
+pub(super) struct RowOf<'a, E: Element> {
     pub bank: &'a Bank<E>,
     pub plan: &'a Plan,
     /// The row's number within the plan.

@@ -311,12 +311,13 @@ impl TemporalHead {
         self.project(layer, &x, &mut scratch)
     }
 
-    /// Starts to classify row by row, see [`HeadStream`]. `capacity` is the most rows it takes.
+    /// Starts to classify row by row, see [`HeadStream`]. `capacity` is how many rows upstream's
+    /// edges can reach back; other patterns reach back to the first row in any case.
     ///
     /// # Errors
     ///
     /// [`HeadError::DenseHasNoDecodeStep`]; [`HeadError::UpstreamHasNoStream`];
-    /// [`HeadError::Attention`] when the caches do not fit the memory.
+    /// [`HeadError::Attention`] for a capacity of 0, or when the memory cannot be had.
     pub fn start_stream(
         &self,
         backend: BackendKind,

@@ -29,6 +29,11 @@ pub use scalar::F32x4;
 pub const IS_VECTOR: bool =
     cfg!(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")));
 
+/// `2^112`: what the bits of a binary16 number without its sign, read as those of an `f32` after a
+/// shift to its fraction, are too small by.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
+const HALF_SCALE: f32 = f32::from_bits((127 + 112) << 23);
+
 /// How many lanes there are.
 pub const LANES: usize = 4;
 
@@ -95,6 +100,20 @@ mod tests {
             let is_faulty = a.iter().any(|number| !number.is_finite());
             assert_eq!(F32x4::from_array(a).not_finite().any(), is_faulty);
             assert_eq!(Plain::from_array(a).not_finite().any(), is_faulty);
+        }
+    }
+
+    /// Every number that is not NaN or infinite, in every lane.
+    #[test]
+    fn halves_are_widened_as_by_their_definition() {
+        for number in (0..=u16::MAX).filter(|bits| bits & 0x7C00 != 0x7C00) {
+            let others = number.wrapping_mul(7) & 0x3FFF;
+            let bits = [number, others, number ^ 0x8000, number];
+            let packed = bits.iter().rev().fold(0, |packed, bits| packed << 16 | u64::from(*bits));
+            let expected = bits.map(crate::half::f16_to_f32).map(f32::to_bits);
+            assert_eq!(F32x4::from_halves(packed).to_array().map(f32::to_bits), expected);
+            let plain = scalar::F32x4::from_halves(packed).to_array();
+            assert_eq!(plain.map(f32::to_bits), expected);
         }
     }
 

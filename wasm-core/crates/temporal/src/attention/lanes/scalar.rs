@@ -1,5 +1,6 @@
 //! Four lanes without vector instructions; the definition of the other two.
 
+use crate::half::f16_to_f32;
 use crate::math::Numbers;
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -13,6 +14,12 @@ impl F32x4 {
     #[inline(always)]
     pub fn from_array(lanes: [f32; 4]) -> Self {
         Self(lanes)
+    }
+
+    /// Widens four finite binary16 numbers, lane 0 in the low bits. Exact.
+    #[inline(always)]
+    pub fn from_halves(bits: u64) -> Self {
+        Self([0, 16, 32, 48].map(|shift| f16_to_f32((bits >> shift) as u16)))
     }
 
     /// Returns the numbers, lane 0 first.

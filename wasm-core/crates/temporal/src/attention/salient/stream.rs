@@ -158,7 +158,7 @@ impl SalientStream {
             self.groups.compare(&self.bank.keys, dim);
             joined = self.groups.join([&mut self.bank.keys, &mut self.bank.values], dim, row);
         }
-        self.bank.write(ring, k, v, self.q_heads, self.kv_heads);
+        self.bank.write(ring, k, v, self.q_heads);
         joined
     }
 

@@ -1,0 +1,200 @@
+//! Upstream's edges over a ring of the last tokens.
+
+use super::super::plan::{Over, Plan};
+use super::super::tile::Scratch;
+use super::super::{AttentionError, SparsePattern, Weighting};
+use super::store::Store;
+use super::{Step, StreamShape};
+use alloc::vec::Vec;
+
+/// Attention over upstream's edges, token by token.
+///
+/// While the past fits the ring, `len <= capacity`, every push gives the bits of the row that
+/// [`sparse::forward`](super::super::sparse::forward) has for that token. Strides reach back to the
+/// first token, so from then on a stream in constant memory must differ: an edge is left out when
+/// its token is not among the last `capacity`, or its block not among the last
+/// `ceil(capacity / block_size)`, the open one included. The window is cut to the ring. Token 0 is
+/// kept for ever if it is global.
+///
+/// Landmarks are means of the same blocks as in a pass: the sum of the tokens as they arrive,
+/// divided when the last one does.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// The ring of tokens, then the ring of blocks, then token 0 if it is global.
+    store: Store,
+    pattern: SparsePattern,
+    weighting: Weighting,
+    slopes: Vec<f32>,
+    capacity: usize,
+    /// Blocks in their ring.
+    blocks: usize,
+    len: usize,
+    /// The row of the next token.
+    next: usize,
+    /// The open block, its place in the ring of blocks, and how many tokens it has.
+    open: usize,
+    open_at: usize,
+    in_open: usize,
+    plan: Plan,
+    scratch: Scratch,
+}
+
+impl Stream {
+    /// Makes a stream that remembers `capacity` tokens. All of its memory is taken here.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::ZeroDim`], [`HeadRatio`](AttentionError::HeadRatio),
+    /// [`SlopeCount`](AttentionError::SlopeCount), [`BadSlope`](AttentionError::BadSlope);
+    /// [`ZeroBlockSize`](AttentionError::ZeroBlockSize),
+    /// [`NotCausal`](AttentionError::NotCausal), [`ZeroCapacity`](AttentionError::ZeroCapacity);
+    /// [`CacheTooLarge`](AttentionError::CacheTooLarge) when the memory cannot be had.
+    pub fn new(
+        shape: &StreamShape<'_>,
+        pattern: &SparsePattern,
+        weighting: Weighting,
+        capacity: usize,
+    ) -> Result<Self, AttentionError> {
+        shape.validate()?;
+        pattern.validate()?;
+        if !pattern.causal {
+            return Err(AttentionError::NotCausal);
+        }
+        let window = capacity.checked_sub(1).ok_or(AttentionError::ZeroCapacity)?;
+        let pattern = SparsePattern { window: pattern.window.min(window), ..*pattern };
+        let blocks = if pattern.landmarks { capacity.div_ceil(pattern.block_size) } else { 0 };
+        let rows = capacity.checked_add(blocks).and_then(|rows| rows.checked_add(1));
+        let store = Store::new(shape, rows.ok_or(AttentionError::CacheTooLarge)?)?;
+        // The longest row: the window; a far edge per power of two, of tokens and of blocks, held
+        // or not; token 0 and the two nearest blocks.
+        let longest = pattern.window + 1 + 2 * usize::BITS as usize + 3;
+        let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
+        plan.reserve(longest);
+        scratch.reserve(shape.dim, longest);
+        let (slopes, weighting) = (shape.slopes.to_vec(), weighting);
+        let [len, next, open, open_at, in_open] = [0; 5];
+        Ok(Self {
+            store,
+            pattern,
+            weighting,
+            slopes,
+            capacity,
+            blocks,
+            len,
+            next,
+            open,
+            open_at,
+            in_open,
+            plan,
+            scratch,
+        })
+    }
+
+    /// Returns how many tokens it has taken.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells whether it has taken no token.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns how many tokens it remembers.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Tells whether it remembers every token, so that its bits are those of a pass.
+    pub fn is_exact(&self) -> bool {
+        self.len <= self.capacity
+    }
+
+    /// Returns the bytes that keys and values take.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.memory_bytes()
+    }
+
+    /// Forgets all tokens and keeps the memory.
+    pub fn reset(&mut self) {
+        [self.len, self.next, self.open, self.open_at, self.in_open] = [0; 5];
+        self.store.clear_sums();
+    }
+
+    /// Takes the next token and writes its attention: `q` and `out` are `[q_heads * dim]`, `k` and
+    /// `v` `[kv_heads * dim]`. Takes no memory.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::RowLength`], [`NotFinite`](AttentionError::NotFinite),
+    /// [`BeyondF16`](AttentionError::BeyondF16),
+    /// [`StreamTooLong`](AttentionError::StreamTooLong): the stream is as it was.
+    /// [`Overflow`](AttentionError::Overflow): the token was taken.
+    pub fn push(
+        &mut self,
+        q: &[f32],
+        k: &[f32],
+        v: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), AttentionError> {
+        let step = Step { q, k, v, out };
+        step.validate(&self.store, self.len)?;
+        let row = self.len;
+        self.take(step.k, step.v);
+        let over = Over::Sparse { pattern: &self.pattern, weighting: self.weighting };
+        // Tokens and blocks are planned by number, 0 ..= row and from row + 1 on.
+        self.plan.fill(over, row, 1, row + 1, row + 1);
+        let [capacity, blocks] = [self.capacity, self.blocks];
+        let [newest, open, open_at] = [self.newest(), self.open, self.open_at];
+        let pinned = self.pattern.global_token.then_some(capacity + blocks);
+        self.plan.rename(|number| {
+            if number > row {
+                let back = open - (number - (row + 1));
+                (back < blocks).then(|| capacity + behind(open_at, back, blocks))
+            } else if row - number < capacity {
+                Some(behind(newest, row - number, capacity))
+            } else {
+                pinned.filter(|_| number == 0)
+            }
+        });
+        self.close();
+        self.store.attend(&self.plan, step.q, &self.slopes, &mut self.scratch, step.out)
+    }
+
+    /// Stores the next token, and the mean of its block if it is the last of it.
+    fn take(&mut self, k: &[f32], v: &[f32]) {
+        self.store.put(self.next, k, v);
+        if self.len == 0 && self.pattern.global_token {
+            self.store.put(self.capacity + self.blocks, k, v);
+        }
+        if self.pattern.landmarks {
+            self.store.add_to_sums(self.next);
+            self.in_open += 1;
+            if self.in_open == self.pattern.block_size {
+                self.store.store_mean(self.capacity + self.open_at, self.in_open);
+            }
+        }
+        self.next = if self.next + 1 == self.capacity { 0 } else { self.next + 1 };
+        self.len += 1;
+    }
+
+    /// Opens another block after one that is complete.
+    fn close(&mut self) {
+        if self.pattern.landmarks && self.in_open == self.pattern.block_size {
+            self.store.clear_sums();
+            self.in_open = 0;
+            self.open += 1;
+            self.open_at = if self.open_at + 1 == self.blocks { 0 } else { self.open_at + 1 };
+        }
+    }
+
+    /// Returns the row of the newest token.
+    fn newest(&self) -> usize {
+        behind(self.next, 1, self.capacity)
+    }
+}
+
+/// Returns the place that lies `back` behind place `at` of a ring, `back < size`.
+fn behind(at: usize, back: usize, size: usize) -> usize {
+    if back <= at { at - back } else { at + size - back }
+}
