@@ -37,17 +37,19 @@ impl Matrix {
 
     /// Writes `x W` into `out`: `0 + x[0] * W[0][o] + x[1] * W[1][o] + ...`, left to right.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
-        let (mut weights, mut out) = (self.numbers.as_slice(), out);
-        while !out.is_empty() {
-            let width = block_width(out.len());
-            let (block, rest) = weights.split_at(width * x.len());
-            let (sums, later) = out.split_at_mut(width);
-            match width {
-                BLOCK => sums.copy_from_slice(&columns::<BLOCK>(x, block)),
-                HALF => sums.copy_from_slice(&columns::<HALF>(x, block)),
-                _ => sums.copy_from_slice(&columns::<1>(x, block)),
-            }
-            (weights, out) = (rest, later);
+        let (blocks, out) = out.as_chunks_mut::<BLOCK>();
+        let (halves, ones) = out.as_chunks_mut::<HALF>();
+        let (weights, rest) = self.numbers.split_at(blocks.as_flattened().len() * x.len());
+        let (weights_of_halves, rest) = rest.split_at(halves.as_flattened().len() * x.len());
+        for (out, weights) in blocks.iter_mut().zip(weights.chunks_exact(BLOCK * x.len())) {
+            *out = columns(x, weights);
+        }
+        for (out, weights) in halves.iter_mut().zip(weights_of_halves.chunks_exact(HALF * x.len()))
+        {
+            *out = columns(x, weights);
+        }
+        for (out, weights) in ones.iter_mut().zip(rest.chunks_exact(x.len())) {
+            [*out] = columns(x, weights);
         }
     }
 
