@@ -30,7 +30,7 @@ export async function measure({ builds, libraries, clock, quick, sample, tell })
   for (const [build, bytes] of Object.entries(builds)) {
     instances.push([build, (await WebAssembly.instantiate(bytes, {})).instance.exports]);
   }
-  const effort = quick ? { rounds: 5, seconds: 0.3, sample } : { rounds: 31, seconds: 3, sample };
+  const effort = quick ? { rounds: 5, seconds: 0.3, sample } : { rounds: 31, seconds: 1.5, sample };
   const plans = instances.map(([, wasm]) => text(wasm, wasm.plan(quick ? 1 : 0)));
   const groups = plans[0].trim().split("\n").map((line) => line.split(" "));
   for (const [group, [sizeText, ...names]] of groups.entries()) {

@@ -17,7 +17,7 @@ pub struct Effort {
 impl Effort {
     /// For figures, or to see that everything runs.
     pub fn of(quick: bool) -> Self {
-        if quick { Self { rounds: 5, seconds: 0.2 } } else { Self { rounds: 31, seconds: 3.0 } }
+        if quick { Self { rounds: 5, seconds: 0.2 } } else { Self { rounds: 31, seconds: 1.5 } }
     }
 }
 
