@@ -2,14 +2,19 @@
 
 use std::rc::Rc;
 
+use csi_temporal::attention::Weighting;
 use csi_temporal::attention::salient::SalientStream;
+use csi_temporal::attention::stream::{PyramidStream, Stream, StreamShape};
+use csi_temporal::half::Storage;
 use ruvllm_sparse_attention as registry;
 
 use crate::Subject;
-use crate::inputs::{DIM, HEADS, Inputs, PATTERN, SALIENT, upstream};
+use crate::inputs::{DIM, HEADS, Inputs, PATTERN, PYRAMID, SALIENT, upstream};
 
 /// Steps that a sample may have before a memory that cannot forget is full.
 const ROOM: usize = 4096;
+/// Tokens that the bounded stream remembers.
+const RING: usize = 1024;
 
 /// The upstream crate's cache and step.
 struct Upstream {
@@ -96,6 +101,8 @@ macro_rules! push {
         }
     };
 }
+push!(Stream);
+push!(PyramidStream);
 push!(SalientStream);
 
 impl<S: Push> Ours<S> {
@@ -139,8 +146,19 @@ impl<S: Push> Subject for Ours<S> {
 ///
 /// `inputs` are the tokens, taken again from the first one after the last.
 pub fn make(name: &str, inputs: &Rc<Inputs>, tokens: usize) -> Option<Box<dyn Subject>> {
+    let storage = if name.contains("-half-") { Storage::F16 } else { Storage::F32 };
+    let shape = StreamShape { q_heads: HEADS, kv_heads: HEADS, dim: DIM, slopes: &[], storage };
+    let ring = |capacity| {
+        Stream::new(&shape, &PATTERN, Weighting::Plain, capacity).expect("there is memory")
+    };
     Some(match name {
         "upstream-step" => Box::new(Upstream::new(inputs, tokens)),
+        "exact-step" => Ours::boxed(ring(tokens + ROOM), inputs, tokens, true),
+        "stream-step" | "stream-half-step" => Ours::boxed(ring(RING), inputs, tokens, false),
+        "pyramid-step" | "pyramid-half-step" => {
+            let stream = PyramidStream::new(&shape, PYRAMID).expect("there is memory");
+            Ours::boxed(stream, inputs, tokens, false)
+        }
         "salient-step" => {
             let stream = SalientStream::new(&SALIENT, HEADS, HEADS, DIM, &[]).expect("it fits");
             Ours::boxed(stream, inputs, tokens, false)

@@ -31,7 +31,15 @@ const WINDOWS: [&str; 12] = [
     "upstream-dense",
 ];
 
-const STEPS: [&str; 2] = ["upstream-step", "salient-step"];
+const STEPS: [&str; 7] = [
+    "upstream-step",
+    "exact-step",
+    "stream-step",
+    "stream-half-step",
+    "pyramid-step",
+    "pyramid-half-step",
+    "salient-step",
+];
 
 /// Upstream's dense attention takes minutes beyond.
 const UPSTREAM_DENSE_MAX: usize = 4096;
