@@ -26,10 +26,19 @@ mod model;
 mod node;
 mod output;
 pub mod protocol;
+mod selftest;
 mod stats;
 mod upload;
 
 pub use error::NodeError;
+pub use loaded::{classification, resampler};
 pub use model::{Model, ModelInfo};
 pub use node::{Config, FRAME_GAP_MICROS, Node, Platform};
+pub use selftest::kernel_works;
 pub use stats::Stats;
+
+/// Returns how many bytes the blob at the start of a flash partition takes; `None` where there is
+/// none. Whether it is sound, [`Model::load`] tells.
+pub fn stored_len(partition: &[u8]) -> Option<usize> {
+    csi_temporal::rvne::stored_len(partition).ok()
+}

@@ -38,11 +38,21 @@ impl Feeds {
     }
 }
 
-/// A pipeline that does nothing but resample.
 fn grid(settings: Settings, info: &ModelInfo) -> Result<Option<Extractor>, NodeError> {
+    if settings.rows_as_they_come { Ok(None) } else { resampler(info) }
+}
+
+/// Returns a pipeline that does nothing but bring rows to the rate that a model was trained at;
+/// `None` for a model that states no rate. It takes rows as
+/// [`CsiValues::Amplitude`](csi_temporal::frame::CsiValues::Amplitude).
+///
+/// # Errors
+///
+/// [`NodeError::Feature`].
+pub fn resampler(info: &ModelInfo) -> Result<Option<Extractor>, NodeError> {
     let rate_hz = info.rate_hz;
     let is_possible = rate_hz > 0.0 && rate_hz <= MAX_RATE_HZ && info.feature_dim <= MAX_USEFUL;
-    if settings.rows_as_they_come || !is_possible {
+    if !is_possible {
         return Ok(None);
     }
     let useful = (0..info.feature_dim as u16).collect();
@@ -263,16 +273,8 @@ impl Answers {
         self.stats.last_classify_micros = took_micros;
         self.stats.longest_classify_micros = self.stats.longest_classify_micros.max(took_micros);
         self.sequence = self.sequence.wrapping_add(1);
-        let (class, top_logit, margin) = top_two(logits);
-        let packet = Packet::Classification(Classification {
-            classes: logits.len() as u16,
-            node: self.settings.node,
-            time_micros: now_micros,
-            sequence: self.sequence,
-            class,
-            top_logit,
-            margin,
-        });
+        let packet = classification(logits, self.settings.node, now_micros, self.sequence);
+        let packet = Packet::Classification(packet);
         let mut bytes = core::mem::take(&mut self.packet);
         // A classification has no list that could be too long.
         if packet.encode_into(&mut bytes).is_ok() {
@@ -282,15 +284,18 @@ impl Answers {
     }
 }
 
-/// The first class with the highest logit, that logit, and by how much it beats the next one.
-fn top_two(logits: &[f32]) -> (u8, f32, f32) {
-    let (mut class, mut top, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
+/// Says in a packet what logits mean: the first class with the highest logit, that logit, and by
+/// how much it beats the next one.
+pub fn classification(logits: &[f32], node: u8, time_micros: u64, sequence: u32) -> Classification {
+    let (mut class, mut top_logit, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
     for (index, &logit) in logits.iter().enumerate() {
-        if logit > top {
-            (class, second, top) = (index as u8, top, logit);
+        if logit > top_logit {
+            (class, second, top_logit) = (index as u8, top_logit, logit);
         } else if logit > second {
             second = logit;
         }
     }
-    (class, top, top - second)
+    let classes = logits.len() as u16;
+    let margin = top_logit - second;
+    Classification { classes, node, time_micros, sequence, class, top_logit, margin }
 }

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use csi_temporal::feature::{MeanRemoval, PipelineConfig};
 use csi_temporal::head::{HeadStream, HeadWindow, TemporalHead};
-use csi_temporal::rvne::{FOOTER_LEN, WeightBlob};
+use csi_temporal::rvne::WeightBlob;
 use csi_temporal::window::FrameWindow;
 
 /// What a model asks for and gives.
@@ -38,25 +38,12 @@ pub(crate) struct Weights {
 impl Weights {
     /// Reads a blob. `window_rows` replaces the blob's own number of rows unless it is 0.
     pub fn parse(bytes: &[u8], window_rows: u16) -> Result<Self, NodeError> {
-        // Parsing widens f16 to f32, and the head copies what was parsed.
-        let widened = bytes.len().saturating_mul(2) + 1024;
-        probe(&[widened, widened])?;
-        let blob = WeightBlob::parse(bytes)?;
-        let head = TemporalHead::from_blob(&blob)?;
-        let record = head.record();
-        let classes = blob.shape.classes;
-        if classes > 256 {
-            return Err(NodeError::TooManyClasses { classes });
+        let blob = parse(bytes)?;
+        let mut info = ModelInfo::of(&blob, bytes);
+        if window_rows > 0 {
+            info.window_rows = usize::from(window_rows);
         }
-        let window_rows = if window_rows > 0 { window_rows } else { record.window_len };
-        let info = ModelInfo {
-            feature_dim: head.feature_dim(),
-            classes: usize::from(classes),
-            window_rows: usize::from(window_rows),
-            rate_hz: record.frame_rate_hz,
-            is_streaming: head.is_streaming(),
-            blob_crc: crc_at_the_end(bytes),
-        };
+        let head = TemporalHead::from_blob(&blob)?;
         let trailer = blob.trailer;
         Ok(Self { head, pipeline: trailer.pipeline, name: trailer.name.unwrap_or_default(), info })
     }
@@ -66,8 +53,30 @@ impl Weights {
     }
 }
 
-fn crc_at_the_end(bytes: &[u8]) -> u32 {
-    bytes.last_chunk::<FOOTER_LEN>().map_or(0, |footer| u32::from_le_bytes(*footer))
+impl ModelInfo {
+    fn of(blob: &WeightBlob, bytes: &[u8]) -> Self {
+        let record = blob.trailer.attention.unwrap_or_default();
+        Self {
+            feature_dim: blob.feature_dim(),
+            classes: usize::from(blob.shape.classes),
+            window_rows: usize::from(record.window_len),
+            rate_hz: record.frame_rate_hz,
+            is_streaming: record.streaming,
+            blob_crc: bytes.last_chunk().map_or(0, |footer| u32::from_le_bytes(*footer)),
+        }
+    }
+}
+
+/// Reads a blob that fits the memory and whose classes a packet can name.
+fn parse(bytes: &[u8]) -> Result<WeightBlob, NodeError> {
+    // Parsing widens f16 to f32, and the head copies what was parsed.
+    let widened = bytes.len().saturating_mul(2) + 1024;
+    probe(&[widened, widened])?;
+    let blob = WeightBlob::parse(bytes)?;
+    match blob.shape.classes {
+        classes if classes > 256 => Err(NodeError::TooManyClasses { classes }),
+        _ => Ok(blob),
+    }
 }
 
 /// Finds out whether blocks of these sizes fit into the memory together, and gives them back.
@@ -75,7 +84,7 @@ fn crc_at_the_end(bytes: &[u8]) -> u32 {
 /// Much of what loading takes is taken by code that cannot fail politely, so it is asked here
 /// first. A block in one piece is harder to find than the same in many: this refuses too early
 /// rather than too late.
-fn probe(sizes: &[usize]) -> Result<(), NodeError> {
+pub(crate) fn probe(sizes: &[usize]) -> Result<(), NodeError> {
     let mut blocks: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
     for (block, &size) in blocks.iter_mut().zip(sizes) {
         block.try_reserve_exact(size).map_err(|_| NodeError::Memory { needed: size })?;
@@ -127,6 +136,15 @@ impl Model {
 
     pub(crate) fn new(weights: Weights) -> Result<Self, NodeError> {
         Ok(Self { rows: Rows::new(&weights)?, held: Held::new(weights.info.window_rows), weights })
+    }
+
+    /// Says what a blob asks for and gives, without making a model of it.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Blob`], [`NodeError::TooManyClasses`], [`NodeError::Memory`].
+    pub fn describe(bytes: &[u8]) -> Result<ModelInfo, NodeError> {
+        Ok(ModelInfo::of(&parse(bytes)?, bytes))
     }
 
     /// Takes another blob instead. A blob that is refused changes nothing, unless the memory does

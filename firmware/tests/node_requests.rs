@@ -291,3 +291,9 @@ fn a_blob_that_cannot_resample_rows_takes_them_as_they_come() {
     line.node.handle_row(0, 0, &random.numbers(6, 1.0)).unwrap();
     assert_eq!(line.node.stats(0).rows, 2);
 }
+
+/// The bits that the library compares itself with are those of the golden table.
+#[test]
+fn the_kernel_test_passes_here() {
+    assert_eq!(csi_node::kernel_works(), Ok(true));
+}

@@ -12,7 +12,7 @@ use crate::attention::{
 use crate::feature::{Extractor, MeanRemoval, PipelineConfig};
 use crate::frame::{CsiFrame, CsiValues};
 use crate::half::{Storage, f16_to_f32, f32_to_f16};
-use crate::head::TemporalHead;
+use crate::head::{HeadWindow, TemporalHead};
 use crate::math;
 use crate::rvne::{
     AttentionPattern, AttentionRecord, DEFAULT_SEED, Dtype, Embedding, FeedForward,
@@ -193,6 +193,20 @@ fn heads(table: &mut Table) {
         all.extend_from_slice(stream.step(&head, row).expect(VALID));
     }
     table.push(("head-stream", hash(all)));
+    table.push(head_window());
+}
+
+/// The row `head-window` alone: a window of 24 rows that moves over 40. All that a node computes is
+/// in it, and little that it does not.
+pub fn head_window() -> (&'static str, u64) {
+    let head = TemporalHead::from_blob(&blob_with_trailer()).expect(VALID);
+    let mut window = HeadWindow::new(&head, 24).expect(VALID);
+    let mut all = Vec::new();
+    for row in Random(8).numbers(40 * head.feature_dim(), 2.0).chunks_exact(head.feature_dim()) {
+        window.push(&head, row).expect(VALID);
+        all.extend_from_slice(window.classify(&head).expect(VALID));
+    }
+    ("head-window", hash(all))
 }
 
 fn formats(table: &mut Table) {

@@ -43,7 +43,7 @@ pub mod trailer;
 mod write;
 
 pub use error::{BlobError, Dimension};
-pub use parse::trailer_records;
+pub use parse::{stored_len, trailer_records};
 pub use seeded::{DEFAULT_SEED, MAX_SEEDED_WEIGHTS};
 pub use shape::{HeadShape, MatrixInfo};
 pub use stats::Stats;
