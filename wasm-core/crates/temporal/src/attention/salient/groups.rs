@@ -8,12 +8,13 @@
 //! cost(a, b) = sum over heads of  m_a * m_b / (m_a + m_b) * |k_a - k_b|^2
 //! ```
 //!
-//! and the cheapest pair is joined (of equal ones the first, older groups first). Only a newcomer's
-//! costs are computed from keys. Those of a joined group follow from what is known, head by head:
+//! and the cheapest pair is joined. Only a newcomer's costs are computed from keys. Those of a joined group follow from what is known, head by head:
 //!
 //! ```text
 //! cost(ab, c) = ((m_a + m_c) cost(a, c) + (m_b + m_c) cost(b, c) - m_c cost(a, b)) / (m_a + m_b + m_c)
 //! ```
+//!
+//! A pair whose cost left the range of `f32` is joined only when there is no other.
 //!
 //! A token unlike all others is dear to join and so stays a group of one, seen exactly.
 //!
@@ -28,7 +29,7 @@ use alloc::vec::Vec;
 const LEAST: f32 = 1e-30;
 
 /// How many groups' distances from a newcomer are computed at once.
-const TILE: usize = 8;
+const TILE: usize = 6;
 
 /// A group.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +63,12 @@ pub struct Groups {
     /// `[slot][lanes]`.
     mass: Vec<F32x4>,
     log_mass: Vec<F32x4>,
-    /// `[slot][slot][lanes]`, a cost for each head, and their sums `[slot][slot]`; symmetric.
+    /// How far the entries of a slot lie apart in a table of pairs.
+    stride: usize,
+    /// A cost for each head, `[pair][lanes]`.
     costs: Vec<F32x4>,
-    cost: Vec<f32>,
+    /// Minus the sum of a pair's costs, `[pair]`; minus infinity where there is no pair.
+    nearness: Vec<f32>,
     slopes: Vec<F32x4>,
     /// `exp(-slope)`; empty when every mass is a count.
     decay: Vec<F32x4>,
@@ -80,7 +84,7 @@ impl Groups {
         self.order.capacity() * size_of::<Group>()
             + self.free.capacity() * size_of::<usize>()
             + lanes * size_of::<F32x4>()
-            + self.cost.capacity() * size_of::<f32>()
+            + self.nearness.capacity() * size_of::<f32>()
     }
 
     /// Makes room for `limit` groups of tokens that come in `age` rows after they were new. `None`
@@ -88,7 +92,8 @@ impl Groups {
     pub fn new(limit: usize, heads: usize, slopes: &[f32], age: usize) -> Option<Self> {
         let lanes = heads.div_ceil(LANES);
         let slots = limit.checked_add(1)?;
-        let pairs = slots.checked_mul(slots)?;
+        let stride = slots.checked_next_multiple_of(LANES)?;
+        let pairs = slots.checked_mul(stride)?;
         let per_lane = |f: &dyn Fn(f32) -> f32| -> Vec<F32x4> {
             let slope = |head: usize| slopes.get(head.min(heads - 1)).copied().unwrap_or(0.0);
             let one = |at: usize| [0, 1, 2, 3].map(|lane| f(slope(at * LANES + lane)));
@@ -108,8 +113,9 @@ impl Groups {
             lanes,
             mass: filled(slots.checked_mul(lanes)?, F32x4::splat(0.0))?,
             log_mass: filled(slots.checked_mul(lanes)?, F32x4::splat(0.0))?,
+            stride,
             costs: filled(pairs.checked_mul(lanes)?, F32x4::splat(0.0))?,
-            cost: filled(pairs, 0.0)?,
+            nearness: filled(pairs, f32::NEG_INFINITY)?,
             slopes: per_lane(&|slope| slope),
             decay: if has_slopes { per_lane(&|slope| exp(-slope)) } else { Vec::new() },
             newcomer: per_lane(&|slope| exp(-slope * age as f32).max(LEAST)),
@@ -119,6 +125,7 @@ impl Groups {
     /// Forgets all groups and keeps the memory.
     pub fn reset(&mut self) {
         self.order.clear();
+        self.nearness.fill(f32::NEG_INFINITY);
         self.free.clear();
         self.free.extend((0..=self.limit).rev());
     }
@@ -128,10 +135,9 @@ impl Groups {
         if self.decay.is_empty() {
             return;
         }
-        let least = F32x4::splat(LEAST);
         let shrink = |numbers: &mut [F32x4], decay: &[F32x4]| {
             for (number, decay) in numbers.iter_mut().zip(decay) {
-                *number = (*number * *decay).max(least);
+                *number = at_least(*number * *decay);
             }
         };
         for (at, a) in self.order.iter().enumerate() {
@@ -139,11 +145,7 @@ impl Groups {
             for b in &self.order[at + 1..] {
                 let pair = self.pair(a.slot, b.slot);
                 shrink(&mut self.costs[pair * self.lanes..], &self.decay);
-                let mirror = self.pair(b.slot, a.slot);
-                self.costs
-                    .copy_within(pair * self.lanes..(pair + 1) * self.lanes, mirror * self.lanes);
-                self.cost[pair] = self.sum(pair);
-                self.cost[mirror] = self.cost[pair];
+                self.nearness[pair] = self.nearness_of(pair);
             }
         }
     }
@@ -168,16 +170,17 @@ impl Groups {
                 let tile_keys =
                     core::array::from_fn(|number| key(tile[number.min(tile.len() - 1)].slot));
                 let squares = squared_distances(key(newest), tile_keys);
+                let b = self.newcomer[at];
                 for (group, squares) in tile.iter().zip(squares) {
-                    let (a, b) = (self.mass[group.slot * lanes + at], self.newcomer[at]);
-                    let pair = group.slot * (self.limit + 1) + newest;
-                    self.costs[pair * lanes + at] =
-                        (a * b / (a + b) * squares).max(F32x4::splat(LEAST));
+                    let a = self.mass[group.slot * lanes + at];
+                    let pair = pair(self.stride, group.slot, newest);
+                    self.costs[pair * lanes + at] = at_least(a * b / (a + b) * squares);
                 }
             }
         }
-        for at in 0..self.order.len() - 1 {
-            self.settle(self.order[at].slot, newest);
+        for group in others {
+            let pair = self.pair(group.slot, newest);
+            self.nearness[pair] = self.nearness_of(pair);
         }
     }
 
@@ -230,65 +233,79 @@ impl Groups {
         }
     }
 
+    /// Returns the nearest pair; of equal ones that of the lowest slots.
     fn cheapest(&self) -> Joined {
-        let (mut best, mut least) = (Joined { into: 0, from: 1 }, f32::INFINITY);
-        for (into, a) in self.order.iter().enumerate() {
-            let costs = &self.cost[a.slot * (self.limit + 1)..][..self.limit + 1];
-            for (from, b) in self.order.iter().enumerate().skip(into + 1) {
-                if costs[b.slot] < least {
-                    (best, least) = (Joined { into, from }, costs[b.slot]);
+        let (mut nearest, mut found) = (f32::NEG_INFINITY, None);
+        for (slot, row) in self.nearness.chunks_exact(self.stride).enumerate() {
+            let mut largest = F32x4::splat(f32::NEG_INFINITY);
+            for four in row[..slot.next_multiple_of(LANES)].as_chunks().0 {
+                largest = F32x4::from_array(*four).max(largest);
+            }
+            for number in largest.to_array() {
+                if number > nearest {
+                    (nearest, found) = (number, Some((slot, row)));
                 }
             }
         }
-        best
+        let place = |slot| self.order.iter().position(|group| group.slot == slot);
+        let pair = found.and_then(|(slot, row)| {
+            let other = row.iter().position(|number| *number == nearest)?;
+            Some((place(slot)?, place(other)?))
+        });
+        let (one, other) = pair.unwrap_or((0, 1));
+        Joined { into: one.min(other), from: one.max(other) }
     }
 
-    /// Makes the costs of slot `a` those of `a` and `b` joined.
+    /// Makes the costs of slot `a` those of `a` and `b` joined, and ends those of `b`.
     fn update_costs(&mut self, a: usize, b: usize) {
         let lanes = self.lanes;
-        for at in 0..self.order.len() {
-            let c = self.order[at].slot;
+        for group in &self.order {
+            let c = group.slot;
             if c == a {
                 continue;
             }
+            let [ac, bc, ab] = [(a, c), (b, c), (a, b)].map(|(one, other)| self.pair(one, other));
             for at in 0..lanes {
-                let mass = |slot: usize| self.mass[slot * lanes + at];
-                let cost =
-                    |one: usize, other: usize| self.costs[self.pair(one, other) * lanes + at];
-                let (mass_a, mass_b, mass_c) = (mass(a), mass(b), mass(c));
+                let [mass_a, mass_b, mass_c] = [a, b, c].map(|slot| self.mass[slot * lanes + at]);
+                let [cost_ac, cost_bc, cost_ab] =
+                    [ac, bc, ab].map(|pair| self.costs[pair * lanes + at]);
                 let inverse = F32x4::splat(1.0) / (mass_a + mass_b + mass_c);
-                let joined = cost(a, c) * ((mass_a + mass_c) * inverse)
-                    + cost(b, c) * ((mass_b + mass_c) * inverse)
-                    - cost(a, b) * (mass_c * inverse);
-                let pair = self.pair(c, a);
-                self.costs[pair * lanes + at] = joined.max(F32x4::splat(LEAST));
+                let joined = cost_ac * ((mass_a + mass_c) * inverse)
+                    + cost_bc * ((mass_b + mass_c) * inverse)
+                    - cost_ab * (mass_c * inverse);
+                self.costs[ac * lanes + at] = at_least(joined);
             }
-            self.settle(c, a);
+            self.nearness[ac] = self.nearness_of(ac);
+            self.nearness[bc] = f32::NEG_INFINITY;
         }
+        let ab = self.pair(a, b);
+        self.nearness[ab] = f32::NEG_INFINITY;
     }
 
-    /// Mirrors the costs between two slots and sums them.
-    fn settle(&mut self, a: usize, b: usize) {
-        let (pair, mirror, lanes) = (self.pair(a, b), self.pair(b, a), self.lanes);
-        self.costs.copy_within(pair * lanes..(pair + 1) * lanes, mirror * lanes);
-        self.cost[pair] = self.sum(pair);
-        self.cost[mirror] = self.cost[pair];
-    }
-
-    /// Sums a pair's costs, head by head.
-    fn sum(&self, pair: usize) -> f32 {
+    /// Sums a pair's costs, head by head, and turns the sign.
+    fn nearness_of(&self, pair: usize) -> f32 {
         let costs = &self.costs[pair * self.lanes..][..self.lanes];
-        let mut sum = 0.0;
+        let mut nearness = 0.0;
         for (at, costs) in costs.iter().enumerate() {
             let heads = (self.heads - at * LANES).min(LANES);
-            costs.to_array()[..heads].iter().for_each(|cost| sum += cost);
+            costs.to_array()[..heads].iter().for_each(|cost| nearness -= cost);
         }
-        sum
+        nearness
     }
 
     fn pair(&self, a: usize, b: usize) -> usize {
-        a * (self.limit + 1) + b
+        pair(self.stride, a, b)
     }
+}
+
+/// Returns the place of two slots in a table of pairs, whichever comes first.
+fn pair(stride: usize, a: usize, b: usize) -> usize {
+    a.max(b) * stride + a.min(b)
+}
+
+/// Keeps numbers from falling below [`LEAST`]; NaN stays.
+fn at_least(numbers: F32x4) -> F32x4 {
+    F32x4::splat(LEAST).max(numbers)
 }
 
 /// Sums the squared differences between `key` and each of `others`, left to right.
