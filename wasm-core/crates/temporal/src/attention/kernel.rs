@@ -143,6 +143,10 @@ fn attend_tile<E: Element>(
     attend_tile_for::<IS_VECTOR, E>(bank, plan, q, slopes, scratch, out)
 }
 
+/// How many keys one row takes at once, lanes together: eight sums in registers, or what V8's
+/// allocator keeps there beside the keys.
+const SINGLE: usize = if cfg!(target_arch = "wasm32") { 4 } else { 8 };
+
 /// As [`attend_tile`], in the tiles that suit registers of four lanes, or of one. There are about 15
 /// of either kind, which sums, and what a step of a sum reads, share. Four lanes that read one
 /// number make a tile of their own.
@@ -156,7 +160,7 @@ fn attend_tile_for<const VECTOR: bool, E: Element>(
 ) -> bool {
     let attend = match (VECTOR, E::IS_SHARED, plan.rows) {
         (true, _, 2) => tile::attend::<true, 2, 4, E>,
-        (true, _, _) => tile::attend::<true, 1, 8, E>,
+        (true, _, _) => tile::attend::<true, 1, SINGLE, E>,
         (false, false, 2) => tile::attend::<false, 2, 3, E>,
         (false, false, _) => tile::attend::<false, 1, 4, E>,
         (false, true, 2) => tile::attend::<true, 2, 1, E>,
@@ -230,12 +234,17 @@ mod tests {
         bank: &mut Bank<E>,
         input: &Qkv<'_>,
         over: Over<'_>,
-    ) -> [Vec<u32>; 4] {
+    ) -> [Vec<u32>; 6] {
         push_means(bank, over);
         let [seq, q_heads, dim] = input.q.shape();
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
-        let attend = [attend_tile_for::<true, E>, attend_tile_for::<false, E>];
-        [(0, 1), (0, 2), (1, 1), (1, 2)].map(|(kind, at_once)| {
+        let attend = [
+            attend_tile_for::<true, E>,
+            attend_tile_for::<false, E>,
+            tile::attend::<true, 1, 4, E>,
+            tile::attend::<true, 1, 8, E>,
+        ];
+        [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (3, 1)].map(|(kind, at_once)| {
             let mut out = vec![f32::NAN; seq * q_heads * dim];
             let width = at_once * q_heads * dim;
             let tiles = input.q.data().chunks(width).zip(out.chunks_mut(width));

@@ -113,12 +113,14 @@ fn score<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     let (keys, width) = (&bank.keys[bank.part(group)..], bank.width);
     for (reads, scores) in reads.chunks(T).zip(scores.chunks_exact_mut(Q * T)) {
         // A last tile that is not full repeats its last key.
-        let starts: [[usize; ROWS]; T] =
-            core::array::from_fn(|at| reads[at.min(reads.len() - 1)].map(|row| row * width));
-        if starts.iter().all(|[first, second]| first == second) {
-            dots::<TOGETHER, Q, T, E>(q, keys, starts, scores);
+        let starts: [[&[E]; ROWS]; T] = core::array::from_fn(|at| {
+            reads[at.min(reads.len() - 1)].map(|row| &keys[row * width..][..bank.dim])
+        });
+        let reads: [[usize; ROWS]; T] = core::array::from_fn(|at| reads[at.min(reads.len() - 1)]);
+        if reads.iter().all(|[first, second]| first == second) {
+            dots::<TOGETHER, Q, T, E>(q, starts.map(|[first, _]| first), scores);
         } else {
-            dots_apart::<TOGETHER, Q, T, E>(q, keys, starts, scores);
+            dots_apart::<TOGETHER, Q, T, E>(q, starts, scores);
         }
     }
 }
@@ -127,13 +129,12 @@ fn score<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
 #[inline(never)]
 fn dots<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     q: &[F32x4],
-    keys: &[E],
-    starts: [[usize; ROWS]; T],
+    keys: [&[E]; T],
     scores: &mut [F32x4],
 ) {
     let dim = q.len() / Q;
     let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
-    let keys: [&[E]; T] = starts.map(|[start, _]| &keys[start..][..dim]);
+    let keys: [&[E]; T] = keys.map(|key| &key[..dim]);
     if TOGETHER {
         let sums = products(dim, |at, d| queries[at][d], |t, _, d| keys[t][d].lanes());
         store::<Q, T>(sums, scores);
@@ -150,14 +151,12 @@ fn dots<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
 #[inline(never)]
 fn dots_apart<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     q: &[F32x4],
-    keys: &[E],
-    starts: [[usize; ROWS]; T],
+    keys: [[&[E]; ROWS]; T],
     scores: &mut [F32x4],
 ) {
     let dim = q.len() / Q;
     let queries: [&[F32x4]; Q] = core::array::from_fn(|at| &q[at * dim..][..dim]);
-    let keys: [[&[E]; Q]; T] =
-        starts.map(|starts| core::array::from_fn(|at| &keys[starts[at]..][..dim]));
+    let keys: [[&[E]; Q]; T] = keys.map(|keys| core::array::from_fn(|at| &keys[at][..dim]));
     if TOGETHER {
         let sums = products(dim, |at, d| queries[at][d], |t, at, d| keys[t][at][d].lanes());
         store::<Q, T>(sums, scores);
@@ -181,8 +180,9 @@ fn products<N: Numbers, const Q: usize, const T: usize>(
     for d in 0..dim {
         let q: [N; Q] = core::array::from_fn(|at| q(at, d));
         for (t, sums) in sums.iter_mut().enumerate() {
-            for (at, sum) in sums.iter_mut().enumerate() {
-                *sum = *sum + q[at] * key(t, at, d);
+            let keys: [N; Q] = core::array::from_fn(|at| key(t, at, d));
+            for ((sum, q), key) in sums.iter_mut().zip(q).zip(keys) {
+                *sum = *sum + q * key;
             }
         }
     }
