@@ -292,12 +292,14 @@ impl<E: Element> Bank<E> {
         }
     }
 
-    /// Makes row `to` the mean of two rows.
+    /// Makes row `to` the mean of two other rows.
     pub fn store_mean_of_two(&mut self, left: usize, right: usize, to: usize) {
-        let [left, right, to] = [left, right, to].map(|row| row * self.width);
+        let rows = [left, right, to].map(|row| row * self.width..(row + 1) * self.width);
         for numbers in [&mut self.keys, &mut self.values] {
-            for at in 0..self.width {
-                numbers[to + at] = mean(numbers[left + at], numbers[right + at]);
+            let rows = numbers.get_disjoint_mut(rows.clone());
+            let [left, right, to] = rows.expect("three rows of the bank");
+            for ((to, left), right) in to.iter_mut().zip(left).zip(right) {
+                *to = mean(*left, *right);
             }
         }
     }

@@ -167,7 +167,19 @@ impl SparsePattern {
     }
 
     /// Calls `visit` with the edges of `row` outside its window, in order.
-    pub(super) fn for_each_far_edge(&self, row: usize, seq: usize, mut visit: impl FnMut(Edge)) {
+    pub(super) fn for_each_far_edge(&self, row: usize, seq: usize, visit: impl FnMut(Edge)) {
+        self.for_each_far_edge_within(usize::MAX, row, seq, visit);
+    }
+
+    /// As [`SparsePattern::for_each_far_edge`], without tokens further away than `reach`, but for
+    /// the global one, and without most blocks that are: it takes no time for these.
+    pub(super) fn for_each_far_edge_within(
+        &self,
+        reach: usize,
+        row: usize,
+        seq: usize,
+        mut visit: impl FnMut(Edge),
+    ) {
         if row >= seq {
             return;
         }
@@ -177,7 +189,7 @@ impl SparsePattern {
         }
         if self.log_stride {
             let ahead = if self.causal { 0 } else { seq - 1 - row };
-            for_each_stride(row, ahead, |index| {
+            for_each_stride(row, ahead, reach, |index| {
                 let is_global = self.global_token && index == 0;
                 if !window.contains(&index) && !is_global {
                     visit(Edge::Token { index, kind: EdgeKind::LogStride });
@@ -185,11 +197,11 @@ impl SparsePattern {
             });
         }
         if self.landmarks && self.block_size > 0 {
-            self.for_each_landmark(row, seq, visit);
+            self.for_each_landmark(reach, row, seq, visit);
         }
     }
 
-    fn for_each_landmark(&self, row: usize, seq: usize, mut visit: impl FnMut(Edge)) {
+    fn for_each_landmark(&self, reach: usize, row: usize, seq: usize, mut visit: impl FnMut(Edge)) {
         let size = self.block_size;
         let own_block = row / size;
         let (pivot, last) = if self.causal {
@@ -211,7 +223,7 @@ impl SparsePattern {
         let near = pivot.saturating_sub(1)..(pivot + 1).min(last) + 1;
         near.clone().for_each(&mut visit_block);
         if self.log_stride {
-            for_each_stride(pivot, last - pivot, |index| {
+            for_each_stride(pivot, last - pivot, reach.div_ceil(size), |index| {
                 if !near.contains(&index) {
                     visit_block(index);
                 }
@@ -221,10 +233,10 @@ impl SparsePattern {
 }
 
 /// Calls `visit` with `from - s` and then `from + s` for s = 1, 2, 4, ..., as long as one of the
-/// two lies within `0 ..= from + ahead`.
-fn for_each_stride(from: usize, ahead: usize, mut visit: impl FnMut(usize)) {
+/// two lies within `0 ..= from + ahead` and `s <= reach`.
+fn for_each_stride(from: usize, ahead: usize, reach: usize, mut visit: impl FnMut(usize)) {
     let mut stride = 1;
-    while stride <= from.max(ahead) {
+    while stride <= from.max(ahead).min(reach) {
         if stride <= from {
             visit(from - stride);
         }

@@ -169,13 +169,20 @@ impl Plan {
     }
 
     /// Starts the plan of one row without visits; they, and their bias, are up to the caller.
-    pub fn start_one(&mut self, row: usize) {
-        self.start(row, 1, false);
+    /// `has_bonus` says whether one of them may have a bonus.
+    pub fn start_one(&mut self, row: usize, has_bonus: bool) {
+        self.start(row, 1, has_bonus);
     }
 
     /// Adds a visit to row `row` of the bank.
     pub fn visit(&mut self, row: usize) {
         let stand = Stand { tokens: self.row..self.row + 1, bonus: 0.0 };
+        self.push(Visit { row, stand });
+    }
+
+    /// Adds a visit.
+    #[inline(always)]
+    pub fn push(&mut self, Visit { row, stand }: Visit) {
         self.reads.push([row; ROWS]);
         self.stands.push([stand.clone(), stand]);
     }
@@ -204,20 +211,6 @@ impl Plan {
         let visits = self.reads.capacity() * size_of::<[usize; ROWS]>()
             + self.stands.capacity() * size_of::<[Stand; ROWS]>();
         visits + absent + bias + far * size_of::<Edge>() + ln_powers
-    }
-
-    /// Gives the rows of the bank other names, in a plan of one row; drops what has none.
-    pub fn rename(&mut self, name: impl Fn(usize) -> Option<usize>) {
-        let mut kept = 0;
-        for visit in 0..self.reads.len() {
-            if let Some(row) = name(self.reads[visit][0]) {
-                self.reads[kept] = [row; ROWS];
-                self.stands.swap(kept, visit);
-                kept += 1;
-            }
-        }
-        self.reads.truncate(kept);
-        self.stands.truncate(kept);
     }
 
     /// Returns what row number `at` looks at.
@@ -256,9 +249,7 @@ impl Plan {
                 if let Some(at) = absent {
                     self.absent.push((self.reads.len() as u32, at));
                 }
-                let Visit { row, stand } = visit(index);
-                self.reads.push([row; ROWS]);
-                self.stands.push([stand.clone(), stand]);
+                self.push(visit(index));
             }
         }
     }

@@ -86,7 +86,10 @@ pub(super) fn attend<const TOGETHER: bool, const Q: usize, const T: usize, E: El
                 *score = *score * scale + *bias;
             }
             scale = F32x4::splat(1.0);
-        } else if !slopes.is_empty() || plan.has_bonus {
+        } else if slopes.is_empty() && plan.has_bonus {
+            add_bonus::<Q>(plan, scale, weights);
+            scale = F32x4::splat(1.0);
+        } else if !slopes.is_empty() {
             let slopes = in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0));
             add_bias::<Q>(plan, scale, F32x4::from_array(slopes), weights);
             scale = F32x4::splat(1.0);
@@ -198,6 +201,15 @@ fn store<const Q: usize, const T: usize>(sums: [[F32x4; Q]; T], to: &mut [F32x4]
 fn store_lane<const Q: usize, const T: usize>(sums: [[f32; Q]; T], lane: usize, to: &mut [F32x4]) {
     for (to, sum) in to.iter_mut().zip(sums.as_flattened()) {
         to.set_lane(lane, *sum);
+    }
+}
+
+/// Makes scores of products: scale, logarithms of counts. Slopes of 0 would change no bit.
+fn add_bonus<const Q: usize>(plan: &Plan, scale: F32x4, scores: &mut [F32x4]) {
+    for (stands, scores) in plan.stands.iter().zip(scores.chunks_exact_mut(Q)) {
+        for (score, stand) in scores.iter_mut().zip(stands) {
+            *score = *score * scale + F32x4::splat(stand.bonus);
+        }
     }
 }
 

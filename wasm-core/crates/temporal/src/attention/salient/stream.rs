@@ -166,7 +166,7 @@ impl SalientStream {
     pub(super) fn plan(&mut self) -> (&Bank<F32x4>, &Plan) {
         let row = self.len - 1;
         let first = row.saturating_sub(self.window as u64 - 1);
-        self.plan.start_one(usize::try_from(row).unwrap_or(usize::MAX));
+        self.plan.start_one(usize::try_from(row).unwrap_or(usize::MAX), false);
         for group in &self.groups.order {
             self.plan.visit(group.slot);
         }

@@ -1,8 +1,8 @@
 //! Upstream's edges over a ring of the last tokens.
 
-use super::super::plan::{Over, Plan};
+use super::super::plan::{Plan, Stand, Visit};
 use super::super::tile::Scratch;
-use super::super::{AttentionError, SparsePattern, Weighting};
+use super::super::{AttentionError, Edge, EdgeKind, SparsePattern, Weighting};
 use super::store::Store;
 use super::{Step, StreamShape};
 use alloc::vec::Vec;
@@ -24,6 +24,8 @@ pub struct Stream {
     store: Store,
     pattern: SparsePattern,
     weighting: Weighting,
+    /// What the score of a block gets on top.
+    full_bonus: f32,
     slopes: Vec<f32>,
     capacity: usize,
     /// Blocks in their ring.
@@ -71,12 +73,17 @@ impl Stream {
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
         plan.reserve(longest);
         scratch.reserve(shape.dim, longest);
-        let (slopes, weighting) = (shape.slopes.to_vec(), weighting);
+        let full_bonus = match weighting {
+            Weighting::Plain => 0.0,
+            Weighting::LnCount => libm::logf(pattern.block_size as f32),
+        };
+        let slopes = shape.slopes.to_vec();
         let [len, next, open, open_at, in_open] = [0; 5];
         Ok(Self {
             store,
             pattern,
             weighting,
+            full_bonus,
             slopes,
             capacity,
             blocks,
@@ -141,22 +148,7 @@ impl Stream {
         step.validate(&self.store, self.len)?;
         let row = self.len;
         self.take(step.k, step.v);
-        let over = Over::Sparse { pattern: &self.pattern, weighting: self.weighting };
-        // Tokens and blocks are planned by number, 0 ..= row and from row + 1 on.
-        self.plan.fill(over, row, 1, row + 1, row + 1);
-        let [capacity, blocks] = [self.capacity, self.blocks];
-        let [newest, open, open_at] = [self.newest(), self.open, self.open_at];
-        let pinned = self.pattern.global_token.then_some(capacity + blocks);
-        self.plan.rename(|number| {
-            if number > row {
-                let back = open - (number - (row + 1));
-                (back < blocks).then(|| capacity + behind(open_at, back, blocks))
-            } else if row - number < capacity {
-                Some(behind(newest, row - number, capacity))
-            } else {
-                pinned.filter(|_| number == 0)
-            }
-        });
+        self.plan(row);
         self.close();
         self.store.attend(&self.plan, step.q, &self.slopes, &mut self.scratch, step.out)
     }
@@ -178,6 +170,29 @@ impl Stream {
         self.len += 1;
     }
 
+    /// Plans row `row`, whose token is the newest.
+    fn plan(&mut self, row: usize) {
+        let Self { pattern, plan, capacity, blocks, open, open_at, full_bonus, .. } = self;
+        let [capacity, blocks, open, open_at] = [*capacity, *blocks, *open, *open_at];
+        let newest = behind(self.next, 1, capacity);
+        plan.start_one(row, self.weighting == Weighting::LnCount);
+        for token in pattern.window_range(row, row + 1) {
+            let stand = Stand { tokens: token..token + 1, bonus: 0.0 };
+            plan.push(Visit { row: behind(newest, row - token, capacity), stand });
+        }
+        pattern.for_each_far_edge_within(capacity - 1, row, row + 1, |edge| {
+            let (row, bonus) = match edge {
+                Edge::Token { kind: EdgeKind::Global, .. } => (capacity + blocks, 0.0),
+                Edge::Token { index, .. } => (behind(newest, row - index, capacity), 0.0),
+                Edge::Block { index, .. } if open - index < blocks => {
+                    (capacity + behind(open_at, open - index, blocks), *full_bonus)
+                }
+                Edge::Block { .. } => return,
+            };
+            plan.push(Visit { row, stand: Stand { tokens: edge.tokens(), bonus } });
+        });
+    }
+
     /// Opens another block after one that is complete.
     fn close(&mut self) {
         if self.pattern.landmarks && self.in_open == self.pattern.block_size {
@@ -186,11 +201,6 @@ impl Stream {
             self.open += 1;
             self.open_at = if self.open_at + 1 == self.blocks { 0 } else { self.open_at + 1 };
         }
-    }
-
-    /// Returns the row of the newest token.
-    fn newest(&self) -> usize {
-        behind(self.next, 1, self.capacity)
     }
 }
 
