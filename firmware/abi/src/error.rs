@@ -23,7 +23,6 @@ pub fn esp_err(error: &NodeError) -> EspErr {
     match error {
         NodeError::Blob(error) => blob(error),
         NodeError::Head(HeadError::Blob(error)) => blob(error),
-        NodeError::Head(HeadError::PatternNotAvailable { .. }) => NOT_SUPPORTED,
         NodeError::Head(HeadError::Attention(AttentionError::CacheTooLarge)) => NO_MEM,
         NodeError::Head(HeadError::RowsLength { .. }) => INVALID_SIZE,
         NodeError::Head(HeadError::RowNotFinite { .. }) => INVALID_ARG,

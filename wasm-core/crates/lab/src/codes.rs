@@ -52,7 +52,6 @@ pub const ALL: &[&str] = &[
     "head/overflow",
     "head/part-length",
     "head/part-not-finite",
-    "head/pattern-not-available",
     "head/row-not-finite",
     "head/rows-length",
     "head/stream-broken",

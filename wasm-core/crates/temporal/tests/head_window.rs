@@ -5,7 +5,7 @@ mod support;
 use csi_temporal::attention::{self, BackendKind};
 use csi_temporal::half::Storage;
 use csi_temporal::head::{HeadError, HeadWindow, TemporalHead};
-use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, Pooling, WeightBlob};
+use csi_temporal::rvne::{AttentionPattern, DEFAULT_SEED, Dtype, HeadShape, Pooling, WeightBlob};
 use support::random::Random;
 use support::{bits, blob};
 
@@ -23,6 +23,10 @@ fn any_head(random: &mut Random) -> (WeightBlob, TemporalHead) {
     let switches = random.between(0, blob::ALL as usize) as u32;
     let mut blob = blob::with_records(shape, switches, random);
     if let Some(record) = &mut blob.trailer.attention {
+        if random.between(0, 3) == 0 {
+            record.pattern = AttentionPattern::Salient;
+            record.salient = random.between(1, 9) as u8;
+        }
         record.storage = random.pick(&[Storage::F32, Storage::F16]);
     }
     let head = TemporalHead::from_blob(&blob).unwrap();

@@ -4,6 +4,7 @@
 
 mod support;
 
+use csi_temporal::attention::salient::{Salient, SalientStream};
 use csi_temporal::attention::{
     BackendKind, Pyramid, PyramidStream, SparsePattern, Stream, StreamShape, Weighting, Workspace,
     dense, pyramid, sparse,
@@ -48,20 +49,24 @@ fn pushes_allocate_nothing_and_memory_stays() {
     let tokens = if cfg!(debug_assertions) { 5_000 } else { 1_000_000 };
     let pattern = SparsePattern { window: 16, block_size: 3, ..SparsePattern::default() };
     let pyramid = Pyramid { window: 8, per_level: 3 };
+    let salient = Salient { window: 8, groups: 9 };
     let (k, v, mut out) = ([0.25; 8], [0.5; 8], [0.0; 16]);
     for storage in [Storage::F32, Storage::F16] {
         let shape = StreamShape { q_heads: 4, kv_heads: 2, dim: 4, slopes: &[0.1; 4], storage };
         let mut ring = Stream::new(&shape, &pattern, Weighting::LnCount, 1000).unwrap();
         let mut endless = PyramidStream::new(&shape, pyramid).unwrap();
-        let bytes = (ring.memory_bytes(), endless.memory_bytes());
+        let mut groups = SalientStream::new(&salient, 4, 2, 4, &[0.1; 4]).unwrap();
+        let bytes = (ring.memory_bytes(), endless.memory_bytes(), groups.memory_bytes());
         let before = ALLOCATIONS.get();
         for token in 0..tokens {
             let q = [(token % 7) as f32; 16];
             ring.push(&q, &k, &v, &mut out).unwrap();
             endless.push(&q, &k, &v, &mut out).unwrap();
+            groups.push(&q, &[(token % 11) as f32; 8], &v, &mut out).unwrap();
         }
         assert_eq!(ALLOCATIONS.get(), before);
-        assert_eq!((ring.memory_bytes(), endless.memory_bytes()), bytes);
+        let now = (ring.memory_bytes(), endless.memory_bytes(), groups.memory_bytes());
+        assert_eq!(now, bytes);
     }
 }
 
@@ -89,7 +94,11 @@ fn an_endless_stream_takes_a_fifth_of_a_megabyte() {
 fn steps_of_a_head_allocate_nothing_after_the_first() {
     let blob = WeightBlob::seeded(HeadShape::default(), DEFAULT_SEED, Dtype::F32).unwrap();
     let head = TemporalHead::from_blob(&blob).unwrap();
-    for backend in [BackendKind::Sparse, BackendKind::Pyramid { per_level: 3 }] {
+    for backend in [
+        BackendKind::Sparse,
+        BackendKind::Pyramid { per_level: 3 },
+        BackendKind::Salient { groups: 5 },
+    ] {
         let mut stream = head.start_stream(backend, 50).unwrap();
         stream.step(&head, &[0.5; 16]).unwrap();
         let before = ALLOCATIONS.get();

@@ -311,6 +311,20 @@ impl<E: Element> Bank<E> {
         }
     }
 
+    /// Reads the token of row `row` back, `[kv_heads * dim]` each.
+    pub fn read(&self, row: usize, q_heads: usize, k: &mut [f32], v: &mut [f32]) {
+        let kv_heads = k.len() / self.dim;
+        for (numbers, token) in [(&self.keys, k), (&self.values, v)] {
+            for (kv_head, token) in token.chunks_exact_mut(self.dim).enumerate() {
+                let head = kv_head * (q_heads / kv_heads);
+                let numbers = &numbers[self.start(row, head / LANES)..];
+                for (token, number) in token.iter_mut().zip(numbers) {
+                    *token = number.lane(head % LANES);
+                }
+            }
+        }
+    }
+
     /// Makes the means of a pyramid over the tokens that it holds: all whole blocks of two, then of
     /// four, and so on (`pyramid::row_of`).
     pub fn push_pyramid(&mut self) {

@@ -37,7 +37,7 @@ enum Rows {
 
 impl KvRing {
     /// Makes an empty ring for `capacity` rows; the memory that passes over `over` take is taken
-    /// here.
+    /// here. Without it the ring only keeps rows.
     ///
     /// # Errors
     ///
@@ -48,20 +48,23 @@ impl KvRing {
         q_heads: usize,
         kv_heads: usize,
         dim: usize,
-        over: Over<'_>,
+        over: Option<Over<'_>>,
     ) -> Result<Self, AttentionError> {
         check_heads(q_heads, kv_heads, dim)?;
+        let blocks = over.map_or(0, |over| over.blocks(capacity));
         let rows = if bank::is_shared(q_heads, kv_heads) {
             let width = kv_heads.checked_mul(dim).ok_or(AttentionError::CacheTooLarge)?;
-            Rows::One(Bank::zeros(capacity, over.blocks(capacity), dim, width, q_heads / kv_heads)?)
+            Rows::One(Bank::zeros(capacity, blocks, dim, width, q_heads / kv_heads)?)
         } else {
             let width = bank::lanes_width(q_heads, dim).ok_or(AttentionError::CacheTooLarge)?;
-            Rows::Lanes(Bank::zeros(capacity, over.blocks(capacity), dim, width, bank::LANES)?)
+            Rows::Lanes(Bank::zeros(capacity, blocks, dim, width, bank::LANES)?)
         };
         let (plan, scratch) = (Plan::default(), Scratch::default());
         let (start, len) = (0, 0);
         let mut ring = Self { capacity, q_heads, kv_heads, dim, start, len, rows, plan, scratch };
-        ring.reserve(over);
+        if let Some(over) = over {
+            ring.reserve(over);
+        }
         Ok(ring)
     }
 
@@ -114,6 +117,15 @@ impl KvRing {
             self.start = self.place(1);
         }
         Ok(())
+    }
+
+    /// Reads row `row` back, 0 being the oldest, `[kv_heads * dim]` each.
+    pub fn read(&self, row: usize, k: &mut [f32], v: &mut [f32]) {
+        let place = self.place(row);
+        match &self.rows {
+            Rows::One(bank) => bank.read(place, self.q_heads, k, v),
+            Rows::Lanes(bank) => bank.read(place, self.q_heads, k, v),
+        }
     }
 
     /// Gets ready for a pass over the rows held. Takes memory only when `over` needs more than the

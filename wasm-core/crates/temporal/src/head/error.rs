@@ -46,11 +46,6 @@ pub enum HeadError {
     Blob(BlobError),
     /// Attention refused.
     Attention(AttentionError),
-    /// The blob was trained with a pattern that no kernel here computes.
-    PatternNotAvailable {
-        /// The pattern's code in the attention record.
-        code: u8,
-    },
     /// A part of the blob has another length than the shape says.
     PartLength {
         /// Which part.
@@ -110,7 +105,6 @@ impl HeadError {
         match self {
             Self::Blob(error) => error.code(),
             Self::Attention(error) => error.code(),
-            Self::PatternNotAvailable { .. } => "head/pattern-not-available",
             Self::PartLength { .. } => "head/part-length",
             Self::PartNotFinite { .. } => "head/part-not-finite",
             Self::NotCausal => "head/not-causal",
@@ -138,12 +132,6 @@ impl fmt::Display for HeadError {
         match *self {
             Self::Blob(error) => error.fmt(f),
             Self::Attention(error) => error.fmt(f),
-            Self::PatternNotAvailable { code } => {
-                write!(
-                    f,
-                    "the weights were trained with attention pattern {code}, which is not available here"
-                )
-            }
             Self::PartLength { part, expected, got } => {
                 write!(f, "the {} have {got} entries instead of {expected}", part.name())
             }

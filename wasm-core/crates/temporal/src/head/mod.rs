@@ -247,8 +247,8 @@ impl TemporalHead {
     /// [`HeadError::Attention`] from the kernels; [`HeadError::Overflow`].
     pub fn forward(&self, rows: &[f32], backend: BackendKind) -> Result<HeadOutput, HeadError> {
         let count = self.count_rows(rows, backend)?;
-        if backend.over(&self.pattern).is_none() {
-            return self.forward_by_tensors(rows, backend);
+        if backend.is_upstream() {
+            return self.forward_by_upstream(rows, backend);
         }
         let mut window = HeadWindow::for_backend(self, count, backend)?;
         for row in rows.chunks_exact(self.feature_dim()) {
@@ -258,8 +258,8 @@ impl TemporalHead {
         Ok(HeadOutput { logits })
     }
 
-    /// The same with attention that wants whole tensors.
-    fn forward_by_tensors(
+    /// The same with the attention of another crate, which wants whole tensors.
+    fn forward_by_upstream(
         &self,
         rows: &[f32],
         backend: BackendKind,

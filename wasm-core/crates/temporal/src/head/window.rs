@@ -16,6 +16,7 @@
 use super::parts::Scratch;
 use super::readout::Pool;
 use super::{HeadError, TemporalHead};
+use crate::attention::salient::{Salient, SalientStream};
 use crate::attention::{AttentionError, BackendKind, KvRing, Over};
 use crate::rvne::{HeadShape, Pooling};
 use alloc::vec;
@@ -34,6 +35,8 @@ pub struct HeadWindow {
     /// By place in the ring, `[capacity][classes]` or `[capacity][D]`.
     kept: Vec<f32>,
     above: Option<Above>,
+    /// With the salient pattern, what each layer in turn attends by.
+    groups: Option<SalientStream>,
     scratch: Scratch,
     x: Vec<f32>,
     q: Vec<f32>,
@@ -76,7 +79,16 @@ impl HeadWindow {
         let [d, q_heads, kv_heads, dim, classes] =
             [shape.input_dim, shape.q_heads, shape.kv_heads, shape.head_dim, shape.classes]
                 .map(usize::from);
-        let over = over(head, backend)?;
+        let over = backend.over(&head.pattern);
+        let groups = match backend {
+            BackendKind::Salient { groups } => {
+                let window = head.pattern.window.min(capacity);
+                let pattern = Salient { window, groups: groups.min(capacity) };
+                Some(SalientStream::new(&pattern, q_heads, kv_heads, dim, &[])?)
+            }
+            _ if over.is_none() => return Err(HeadError::UpstreamHasNoStream),
+            _ => None,
+        };
         let rows = || KvRing::new(capacity, q_heads, kv_heads, dim, over);
         let above = if head.layers.len() > 1 {
             Some(Above { rows: rows()?, x: zeros(capacity, d)? })
@@ -92,6 +104,7 @@ impl HeadWindow {
             queries: zeros(capacity, q_heads * dim)?,
             kept: zeros(capacity, if keeps_classified(head) { classes } else { d })?,
             above,
+            groups,
             scratch: Scratch::default(),
             x: vec![0.0; d],
             q: vec![0.0; 2 * q_heads * dim],
@@ -133,8 +146,9 @@ impl HeadWindow {
         let numbers: usize = [queries, kept, x, q, k, v, mixed].map(Vec::capacity).iter().sum();
         let above = self.above.as_ref();
         let above = above.map_or(0, |above| above.rows.memory_bytes() + above.x.capacity() * 4);
+        let groups = self.groups.as_ref().map_or(0, SalientStream::memory_bytes);
         let scratch = self.scratch.memory_bytes() + self.pool.memory_bytes();
-        size_of::<Self>() + numbers * 4 + self.first.memory_bytes() + above + scratch
+        size_of::<Self>() + numbers * 4 + self.first.memory_bytes() + above + groups + scratch
     }
 
     /// Adds the newest row, `[feature_dim]`, in place of the oldest when the window is full.
@@ -216,7 +230,7 @@ impl HeadWindow {
         index: usize,
         backend: BackendKind,
     ) -> Result<(), HeadError> {
-        let Self { first, above, scratch, k, v, q, mixed, pool, queries, kept, .. } = self;
+        let Self { first, above, groups, scratch, k, v, q, mixed, pool, queries, kept, .. } = self;
         let (layer, count) = (&head.layers[index], first.len());
         let (d, width, kept_width) = (self.x.len(), q.len() / 2, kept.len() / first.capacity());
         let is_last = index + 1 == head.layers.len();
@@ -235,10 +249,23 @@ impl HeadWindow {
             }
             _ => first,
         };
-        let over = over(head, backend)?;
-        ring.begin(over);
         // Of the last layer only rows that are pooled.
         let start = if is_last && head.pooling == Pooling::Last { count - 1 } else { 0 };
+        let mut attention = match (groups, backend.over(&head.pattern)) {
+            (Some(stream), _) => {
+                stream.restart(&layer.slopes);
+                for row in 0..start {
+                    ring.read(row, k, v);
+                    stream.append(k, v);
+                }
+                Attention::Groups(stream)
+            }
+            (None, Some(over)) => {
+                ring.begin(over);
+                Attention::Ring(over)
+            }
+            (None, None) => return Err(HeadError::UpstreamHasNoStream),
+        };
         for row in (start..count).step_by(2) {
             let rows = row..count.min(row + 2);
             let (q, mixed) = (&mut q[..rows.len() * width], &mut mixed[..rows.len() * width]);
@@ -248,7 +275,16 @@ impl HeadWindow {
                     _ => q.copy_from_slice(&queries[ring.place(row) * width..][..width]),
                 }
             }
-            ring.attend(over, row, q, &layer.slopes, mixed)?;
+            match &mut attention {
+                Attention::Ring(over) => ring.attend(*over, row, q, &layer.slopes, mixed)?,
+                Attention::Groups(stream) => {
+                    let queries = q.chunks_exact(width).zip(mixed.chunks_exact_mut(width));
+                    for (row, (q, mixed)) in rows.clone().zip(queries) {
+                        ring.read(row, k, v);
+                        stream.push(q, k, v, mixed)?;
+                    }
+                }
+            }
             for (row, mixed) in rows.zip(mixed.chunks_exact(width)) {
                 let kept = &kept[ring.place(row) * kept_width..][..kept_width];
                 let x = match &mut between {
@@ -281,12 +317,12 @@ impl HeadWindow {
     }
 }
 
-/// Returns what a backend looks at in a window.
-fn over(head: &TemporalHead, backend: BackendKind) -> Result<Over<'_>, HeadError> {
-    backend.over(&head.pattern).ok_or(match backend {
-        BackendKind::Salient { .. } => HeadError::PatternNotAvailable { code: 4 },
-        _ => HeadError::UpstreamHasNoStream,
-    })
+/// How the rows of a layer attend.
+enum Attention<'a> {
+    /// By the ring that holds them.
+    Ring(Over<'a>),
+    /// One after the other, by groups of like keys.
+    Groups(&'a mut SalientStream),
 }
 
 /// Tells whether all that the end of the head needs of a row is the row times the classifier.

@@ -21,6 +21,7 @@
 //! Sources: J. H. Ward 1963, "Hierarchical grouping to optimize an objective function" (the cost);
 //! G. N. Lance and W. T. Williams 1967 (the update).
 
+use super::super::bank::heads_of;
 use super::super::lanes::{F32x4, LANES};
 use crate::math::{Numbers, exp};
 use alloc::vec::Vec;
@@ -69,9 +70,12 @@ pub struct Groups {
     costs: Vec<F32x4>,
     /// Minus the sum of a pair's costs, `[pair]`; minus infinity where there is no pair.
     nearness: Vec<f32>,
-    slopes: Vec<F32x4>,
-    /// `exp(-slope)`; empty when every mass is a count.
+    has_slopes: bool,
+    /// `[lanes]`, as are the next two.
+    pub slopes: Vec<F32x4>,
+    /// What a mass is after one row, as a share of what it was.
     decay: Vec<F32x4>,
+    /// The mass of a token that comes in.
     newcomer: Vec<F32x4>,
 }
 
@@ -87,38 +91,32 @@ impl Groups {
             + self.nearness.capacity() * size_of::<f32>()
     }
 
-    /// Makes room for `limit` groups of tokens that come in `age` rows after they were new. `None`
-    /// when the memory cannot be had. `slopes` has one number per head or none.
-    pub fn new(limit: usize, heads: usize, slopes: &[f32], age: usize) -> Option<Self> {
+    /// Makes room for `limit` groups. `None` when the memory cannot be had.
+    pub fn new(limit: usize, heads: usize) -> Option<Self> {
         let lanes = heads.div_ceil(LANES);
         let slots = limit.checked_add(1)?;
         let stride = slots.checked_next_multiple_of(LANES)?;
         let pairs = slots.checked_mul(stride)?;
-        let per_lane = |f: &dyn Fn(f32) -> f32| -> Vec<F32x4> {
-            let slope = |head: usize| slopes.get(head.min(heads - 1)).copied().unwrap_or(0.0);
-            let one = |at: usize| [0, 1, 2, 3].map(|lane| f(slope(at * LANES + lane)));
-            (0..lanes).map(|at| F32x4::from_array(one(at))).collect()
-        };
-        let has_slopes = slopes.iter().any(|slope| *slope > 0.0);
+        let zeros = |len: usize| filled(len.checked_mul(lanes)?, F32x4::splat(0.0));
         let mut order = Vec::new();
         order.try_reserve_exact(slots).ok()?;
         let mut free = Vec::new();
         free.try_reserve_exact(slots).ok()?;
-        free.extend((0..slots).rev());
         Some(Self {
             order,
             free,
             limit,
             heads,
             lanes,
-            mass: filled(slots.checked_mul(lanes)?, F32x4::splat(0.0))?,
-            log_mass: filled(slots.checked_mul(lanes)?, F32x4::splat(0.0))?,
+            mass: zeros(slots)?,
+            log_mass: zeros(slots)?,
             stride,
-            costs: filled(pairs.checked_mul(lanes)?, F32x4::splat(0.0))?,
+            costs: zeros(pairs)?,
             nearness: filled(pairs, f32::NEG_INFINITY)?,
-            slopes: per_lane(&|slope| slope),
-            decay: if has_slopes { per_lane(&|slope| exp(-slope)) } else { Vec::new() },
-            newcomer: per_lane(&|slope| exp(-slope * age as f32).max(LEAST)),
+            has_slopes: false,
+            slopes: zeros(1)?,
+            decay: zeros(1)?,
+            newcomer: zeros(1)?,
         })
     }
 
@@ -130,9 +128,25 @@ impl Groups {
         self.free.extend((0..=self.limit).rev());
     }
 
+    /// As [`Groups::reset`]; from now on heads have these slopes, one for each or none, and tokens
+    /// come in `age` rows after they were new.
+    pub fn restart(&mut self, slopes: &[f32], age: usize) {
+        self.has_slopes = slopes.iter().any(|slope| *slope > 0.0);
+        let age = F32x4::splat(age as f32);
+        for at in 0..self.lanes {
+            let slope = |head: usize| slopes.get(head).copied().unwrap_or(0.0);
+            let slopes = F32x4::from_array(heads_of(at, self.heads).map(slope));
+            let minus = F32x4::splat(0.0) - slopes;
+            self.slopes[at] = slopes;
+            self.decay[at] = exp(minus);
+            self.newcomer[at] = at_least(exp(minus * age));
+        }
+        self.reset();
+    }
+
     /// Lets one row pass: masses, and costs with them, shrink.
     pub fn age(&mut self) {
-        if self.decay.is_empty() {
+        if !self.has_slopes {
             return;
         }
         let shrink = |numbers: &mut [F32x4], decay: &[F32x4]| {
@@ -226,7 +240,7 @@ impl Groups {
     /// logarithm of its mass as it is then.
     pub fn bias(&self, group: &Group, at: usize, row: u64) -> F32x4 {
         let log_mass = self.log_mass[group.slot * self.lanes + at];
-        if self.decay.is_empty() {
+        if !self.has_slopes {
             log_mass
         } else {
             log_mass - self.slopes[at] * F32x4::splat((row - group.row) as f32)

@@ -1,6 +1,6 @@
 //! One token at a time, endlessly, in memory that does not grow.
 
-use super::super::bank::{Bank, heads_of, lanes_width};
+use super::super::bank::{Bank, lanes_width};
 use super::super::lanes::{F32x4, LANES};
 use super::super::plan::Plan;
 use super::super::tile::Scratch;
@@ -10,7 +10,6 @@ use super::super::{
 use super::Salient;
 use super::groups::{Groups, Joined};
 use crate::math::Numbers;
-use alloc::vec::Vec;
 
 /// Keys and values of the window, and the groups of everything older.
 ///
@@ -22,7 +21,6 @@ pub struct SalientStream {
     groups: Groups,
     plan: Plan,
     scratch: Scratch,
-    slopes: Vec<F32x4>,
     q_heads: usize,
     kv_heads: usize,
     /// Tokens in a full window, the row's own with them.
@@ -51,17 +49,13 @@ impl SalientStream {
         pattern.validate()?;
         check_heads(q_heads, kv_heads, dim)?;
         check_slopes(slopes, q_heads)?;
-        Self::with_room(pattern, q_heads, kv_heads, dim, slopes)
-            .ok_or(AttentionError::CacheTooLarge)
+        let stream = Self::with_room(pattern, q_heads, kv_heads, dim);
+        let mut stream = stream.ok_or(AttentionError::CacheTooLarge)?;
+        stream.restart(slopes);
+        Ok(stream)
     }
 
-    fn with_room(
-        pattern: &Salient,
-        q_heads: usize,
-        kv_heads: usize,
-        dim: usize,
-        slopes: &[f32],
-    ) -> Option<Self> {
+    fn with_room(pattern: &Salient, q_heads: usize, kv_heads: usize, dim: usize) -> Option<Self> {
         let (window, slots) = (pattern.window.checked_add(1)?, pattern.groups.checked_add(1)?);
         let (rows, width) = (window.checked_add(slots)?, lanes_width(q_heads, dim)?);
         let bank = Bank::<F32x4>::zeros(rows, 0, dim, width, LANES).ok()?;
@@ -70,14 +64,11 @@ impl SalientStream {
         plan.reserve(longest);
         plan.bias.reserve(longest * width / dim);
         scratch.reserve(dim, longest);
-        let slope = |head: usize| slopes.get(head).copied().unwrap_or(0.0);
-        let lanes = 0..q_heads.div_ceil(LANES);
         Some(Self {
             bank,
-            groups: Groups::new(pattern.groups, q_heads, slopes, window)?,
+            groups: Groups::new(pattern.groups, q_heads)?,
             plan,
             scratch,
-            slopes: lanes.map(|at| F32x4::from_array(heads_of(at, q_heads).map(slope))).collect(),
             q_heads,
             kv_heads,
             window,
@@ -102,13 +93,23 @@ impl SalientStream {
             + self.groups.memory_bytes()
             + self.plan.memory_bytes()
             + self.scratch.memory_bytes()
-            + self.slopes.capacity() * size_of::<F32x4>()
     }
 
     /// Forgets all tokens and keeps the memory.
     pub fn reset(&mut self) {
         self.len = 0;
         self.groups.reset();
+    }
+
+    /// As [`SalientStream::reset`]; from now on heads have these checked slopes.
+    pub(crate) fn restart(&mut self, slopes: &[f32]) {
+        self.len = 0;
+        self.groups.restart(slopes, self.window);
+    }
+
+    /// Takes a checked token without computing what it attends to.
+    pub(crate) fn append(&mut self, k: &[f32], v: &[f32]) {
+        self.take(k, v);
     }
 
     /// Takes the newest token and computes its attention into `out`: `q` and `out` are
@@ -173,7 +174,7 @@ impl SalientStream {
         for token in first..=row {
             self.plan.visit(self.ring(token));
         }
-        for (at, slopes) in self.slopes.iter().enumerate() {
+        for (at, slopes) in self.groups.slopes.iter().enumerate() {
             for group in &self.groups.order {
                 self.plan.bias.push(self.groups.bias(group, at, row));
             }
