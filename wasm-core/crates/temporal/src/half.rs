@@ -66,6 +66,34 @@ pub const fn f32_to_f16(value: f32) -> u16 {
     sign | round_shift(significand, 126 - exponent) as u16
 }
 
+/// [`f16_to_f32`] for numbers that are not NaN or infinite, without a branch for most.
+#[inline(always)]
+pub(crate) fn widen(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let magnitude = u32::from(bits & 0x7FFF);
+    let widened = if magnitude < 0x0400 {
+        // Subnormal: so many times 2^-24.
+        (magnitude as f32 * (1.0 / 16_777_216.0)).to_bits()
+    } else {
+        (magnitude << 13) + (112 << 23)
+    };
+    f32::from_bits(widened | sign)
+}
+
+/// [`f32_to_f16`] for numbers that are not NaN, with [`MAX`] in place of what lies beyond it.
+#[inline(always)]
+pub(crate) fn narrow(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let magnitude = (bits & 0x7FFF_FFFF).min(MAX.to_bits());
+    let narrowed = if magnitude < 113 << 23 {
+        // Beside 0.5, what is below 2^-24 is rounded off.
+        (f32::from_bits(magnitude) + 0.5).to_bits() - 0.5_f32.to_bits()
+    } else {
+        (magnitude - (112 << 23) + 0x0FFF + (magnitude >> 13 & 1)) >> 13
+    };
+    (narrowed | bits >> 16 & 0x8000) as u16
+}
+
 /// `value / 2^shift`, rounded to the nearest integer, ties to even. `1 <= shift <= 24`.
 const fn round_shift(value: u32, shift: u32) -> u32 {
     let kept = value >> shift;
@@ -73,4 +101,26 @@ const fn round_shift(value: u32, shift: u32) -> u32 {
     let half = 1 << (shift - 1);
     let up = dropped > half || (dropped == half && kept & 1 == 1);
     kept + up as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_conversions_equal_the_careful_ones() {
+        for bits in (0..=u16::MAX).filter(|bits| bits & 0x7C00 != 0x7C00) {
+            assert_eq!(widen(bits).to_bits(), f16_to_f32(bits).to_bits(), "{bits:04x}");
+        }
+        // Every pattern of the upper bits, with what decides a rounding below them.
+        for upper in 0..=u16::MAX {
+            for lower in [0, 1, 0x0FFF, 0x1000, 0x1001, 0x2000, 0x3000, 0x7FFF, 0x8000, 0xFFFF] {
+                let value = f32::from_bits(u32::from(upper) << 16 | lower);
+                if !value.is_nan() {
+                    let expected = f32_to_f16(value.clamp(-MAX, MAX));
+                    assert_eq!(narrow(value), expected, "{value:e}");
+                }
+            }
+        }
+    }
 }

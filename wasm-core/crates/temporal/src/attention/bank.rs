@@ -12,10 +12,10 @@
 //! A landmark's mean is the sum of its tokens, oldest first, divided by their number. A block of a
 //! pyramid has the mean of its two halves, `(left + right) * 0.5`.
 
-use super::lanes::F32x4;
 pub(super) use super::lanes::LANES;
+use super::lanes::{F32x4, IS_VECTOR};
 use super::{AttentionError, Qkv};
-use crate::half::{self, f16_to_f32, f32_to_f16};
+use crate::half;
 use crate::math::Numbers;
 use alloc::vec::Vec;
 use core::fmt::Debug;
@@ -120,21 +120,25 @@ impl Element for u16 {
 
     #[inline(always)]
     fn widen(self) -> f32 {
-        f16_to_f32(self)
+        half::widen(self)
     }
 
     #[inline(always)]
     fn narrow(wide: f32) -> Self {
-        f32_to_f16(wide.clamp(-half::MAX, half::MAX))
+        half::narrow(wide)
     }
 
     #[inline(always)]
     fn lanes(self) -> F32x4 {
-        F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
+        if IS_VECTOR {
+            F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
+        } else {
+            F32x4::splat(half::widen(self))
+        }
     }
 
     fn lane(&self, _: usize) -> f32 {
-        f16_to_f32(*self)
+        half::widen(*self)
     }
 
     fn put(token: &[f32], _: usize, _: usize, row: &mut [Self]) {
@@ -166,7 +170,7 @@ impl Element for u64 {
     }
 
     fn lane(&self, lane: usize) -> f32 {
-        f16_to_f32((*self >> (16 * lane)) as u16)
+        half::widen((*self >> (16 * lane)) as u16)
     }
 
     fn put(token: &[f32], dim: usize, q_heads: usize, row: &mut [Self]) {

@@ -34,6 +34,11 @@ pub const IS_VECTOR: bool =
 #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 const HALF_SCALE: f32 = f32::from_bits((127 + 112) << 23);
 
+/// Sign, exponent and fraction of a binary16 number whose bits were shifted so: the upper half of 32
+/// by 3 to the right, with its sign.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
+const HALF_MASK: i32 = 0x8FFF_E000_u32 as i32;
+
 /// How many lanes there are.
 pub const LANES: usize = 4;
 

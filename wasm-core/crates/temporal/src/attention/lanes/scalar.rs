@@ -1,6 +1,6 @@
 //! Four lanes without vector instructions; the definition of the other two.
 
-use crate::half::f16_to_f32;
+use crate::half::widen;
 use crate::math::Numbers;
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -19,7 +19,7 @@ impl F32x4 {
     /// Widens four finite binary16 numbers, lane 0 in the low bits. Exact.
     #[inline(always)]
     pub fn from_halves(bits: u64) -> Self {
-        Self([0, 16, 32, 48].map(|shift| f16_to_f32((bits >> shift) as u16)))
+        Self([0, 16, 32, 48].map(|shift| widen((bits >> shift) as u16)))
     }
 
     /// Returns the numbers, lane 0 first.

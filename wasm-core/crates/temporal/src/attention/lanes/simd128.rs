@@ -1,11 +1,11 @@
 //! Four lanes by WebAssembly's simd128.
 
-use super::HALF_SCALE;
+use super::{HALF_MASK, HALF_SCALE};
 use crate::math::Numbers;
 use core::arch::wasm32::{
     f32x4, f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_ge, f32x4_mul, f32x4_pmax, f32x4_splat,
-    f32x4_sub, i32x4_add, i32x4_shl, i32x4_shuffle, i32x4_splat, u32x4_extend_low_u16x8, u64x2,
-    v128, v128_and, v128_any_true, v128_or,
+    f32x4_sub, i16x8_shuffle, i32x4_add, i32x4_shl, i32x4_shr, i32x4_shuffle, i32x4_splat, u64x2,
+    v128, v128_and, v128_any_true,
 };
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -25,10 +25,11 @@ impl F32x4 {
     /// Widens four finite binary16 numbers, lane 0 in the low bits. Exact.
     #[inline(always)]
     pub fn from_halves(bits: u64) -> Self {
-        let bits = u32x4_extend_low_u16x8(u64x2(bits, 0));
-        let magnitude = i32x4_shl(v128_and(bits, i32x4_splat(0x7FFF)), 13);
-        let sign = i32x4_shl(v128_and(bits, i32x4_splat(0x8000)), 16);
-        Self(v128_or(f32x4_mul(magnitude, f32x4_splat(HALF_SCALE)), sign))
+        // Each number in the upper half of its lane, then sign and magnitude apart.
+        let zero = i32x4_splat(0);
+        let high = i16x8_shuffle::<8, 0, 8, 1, 8, 2, 8, 3>(u64x2(bits, 0), zero);
+        let apart = v128_and(i32x4_shr(high, 3), i32x4_splat(HALF_MASK));
+        Self(f32x4_mul(apart, f32x4_splat(HALF_SCALE)))
     }
 
     /// Returns the numbers, lane 0 first.

@@ -1,12 +1,12 @@
 //! Four lanes by SSE2.
 
-use super::HALF_SCALE;
+use super::{HALF_MASK, HALF_SCALE};
 use crate::math::Numbers;
 use core::arch::x86_64::{
     __m128, _mm_add_epi32, _mm_add_ps, _mm_and_ps, _mm_and_si128, _mm_castps_si128,
     _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_cmpge_ps, _mm_cvtsi64_si128, _mm_div_ps, _mm_max_ps,
-    _mm_movehl_ps, _mm_movelh_ps, _mm_movemask_epi8, _mm_mul_ps, _mm_or_ps, _mm_set1_epi32,
-    _mm_set1_ps, _mm_setr_ps, _mm_setzero_si128, _mm_slli_epi32, _mm_sub_ps, _mm_unpackhi_ps,
+    _mm_movehl_ps, _mm_movelh_ps, _mm_movemask_epi8, _mm_mul_ps, _mm_set1_epi32, _mm_set1_ps,
+    _mm_setr_ps, _mm_setzero_si128, _mm_slli_epi32, _mm_srai_epi32, _mm_sub_ps, _mm_unpackhi_ps,
     _mm_unpacklo_epi16, _mm_unpacklo_ps,
 };
 use core::ops::{Add, Div, Mul, Sub};
@@ -30,11 +30,10 @@ impl F32x4 {
     pub fn from_halves(bits: u64) -> Self {
         // SAFETY: the intrinsics need SSE2 and nothing else, and x86-64 has it.
         unsafe {
-            let bits = _mm_unpacklo_epi16(_mm_cvtsi64_si128(bits as i64), _mm_setzero_si128());
-            let magnitude = _mm_slli_epi32::<13>(_mm_and_si128(bits, _mm_set1_epi32(0x7FFF)));
-            let sign = _mm_slli_epi32::<16>(_mm_and_si128(bits, _mm_set1_epi32(0x8000)));
-            let scaled = _mm_mul_ps(_mm_castsi128_ps(magnitude), _mm_set1_ps(HALF_SCALE));
-            Self(_mm_or_ps(scaled, _mm_castsi128_ps(sign)))
+            // Each number in the upper half of its lane, then sign and magnitude apart.
+            let high = _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128(bits as i64));
+            let apart = _mm_and_si128(_mm_srai_epi32::<3>(high), _mm_set1_epi32(HALF_MASK));
+            Self(_mm_mul_ps(_mm_castsi128_ps(apart), _mm_set1_ps(HALF_SCALE)))
         }
     }
 

@@ -79,11 +79,11 @@ impl Step<'_> {
         check_finite(Operand::Q, self.q, store.q_heads, store.dim, token)?;
         for (which, row) in [(Operand::K, self.k), (Operand::V, self.v)] {
             check_finite(which, row, store.kv_heads, store.dim, token)?;
-            let beyond = |number: &f32| number.abs() >= half::LIMIT;
-            if store.is_half()
-                && let Some(at) = row.iter().position(beyond)
-            {
-                return Err(AttentionError::BeyondF16 { which, token, head: at / store.dim });
+            let is_beyond = |number: &f32| number.abs() >= half::LIMIT;
+            // Without a way out of the loop, so that it runs four at a time.
+            if store.is_half() && row.iter().fold(false, |any, number| any | is_beyond(number)) {
+                let head = row.iter().position(is_beyond).map_or(0, |at| at / store.dim);
+                return Err(AttentionError::BeyondF16 { which, token, head });
             }
         }
         if token >= MAX_TOKENS {
