@@ -10,6 +10,10 @@ const MAX_REGIONS: u32 = 3;
 /// The least bytes that are worth a region; the allocator's own bookkeeping needs some.
 const MIN_BYTES: usize = 256;
 
+/// Bytes at a region's end that are left out. Where one region ends at the address at which the
+/// next begins, esp-alloc 0.8 frees the first block of the latter into both.
+const GAP_BYTES: usize = 16;
+
 static REGIONS: AtomicU32 = AtomicU32::new(0);
 
 /// Adds a region.
@@ -28,8 +32,8 @@ pub unsafe fn add(start: *mut u8, len: usize) -> EspErr {
         REGIONS.store(MAX_REGIONS, Ordering::Relaxed);
         return INVALID_STATE;
     }
-    // SAFETY: the caller's promise; the length is above zero.
-    unsafe { HEAP.add_region(HeapRegion::new(start, len, EnumSet::empty())) };
+    // SAFETY: the caller's promise; the length is above zero, as `MIN_BYTES` is above the gap.
+    unsafe { HEAP.add_region(HeapRegion::new(start, len - GAP_BYTES, EnumSet::empty())) };
     OK
 }
 

@@ -1,0 +1,6 @@
+/* Stands in for ESP-IDF's header of this name. */
+#pragma once
+
+#include <stdint.h>
+
+int64_t esp_timer_get_time(void);
