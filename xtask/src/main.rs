@@ -7,6 +7,7 @@ mod bench;
 mod bits;
 mod boundaries;
 mod firmware;
+mod idf;
 mod packages;
 mod page;
 mod project;

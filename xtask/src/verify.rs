@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::bits;
 use crate::boundaries;
 use crate::firmware;
+use crate::idf;
 use crate::page;
 use crate::project::Project;
 use crate::sys::{Result, capture, run};
@@ -29,7 +30,7 @@ enum Outcome {
     Skipped(&'static str),
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "format", about: "rustfmt finds nothing to change", needs: &[], run: format },
     Step { name: "clippy", about: "no warning in any host target", needs: &[], run: clippy },
     Step { name: "test", about: "all Rust tests on the host", needs: &[], run: test },
@@ -40,6 +41,7 @@ const STEPS: [Step; 10] = [
         needs: &[],
         run: build_firmware,
     },
+    Step { name: "c", about: "the ESP-IDF component, on this host", needs: &[], run: test_c },
     Step {
         name: "boundaries",
         about: "rooms, pins and paths are as agreed",
@@ -101,6 +103,13 @@ fn build_firmware(project: &Project) -> Result<Outcome> {
         return Ok(Outcome::Skipped("the Xtensa compiler is a package of Debian's"));
     }
     firmware::build(project).map(|_| Outcome::Passed)
+}
+
+fn test_c(project: &Project) -> Result<Outcome> {
+    if !idf::is_possible() {
+        return Ok(Outcome::Skipped("the stand-in for ESP-IDF is written for Linux"));
+    }
+    idf::test(project).map(|()| Outcome::Passed)
 }
 
 fn check_boundaries(project: &Project) -> Result<Outcome> {

@@ -81,7 +81,7 @@ static void store(const file_t *blob)
     idf_partition = flash;
     idf_partition_len = sizeof(flash);
 #else
-    (void)blob;
+    idf_nvs = blob == NULL ? NULL : blob->bytes; /* looked at by nobody */
 #endif
 }
 

@@ -26,7 +26,7 @@ mod allocator {
         fn free(pointer: *mut c_void);
     }
 
-    /// What every malloc aligns to; nothing in the library asks for more.
+    /// What every malloc aligns to.
     const ALIGNMENT: usize = 8;
 
     struct Malloc;
@@ -34,20 +34,40 @@ mod allocator {
     #[global_allocator]
     static MALLOC: Malloc = Malloc;
 
-    // SAFETY: malloc gives memory that is aligned to `ALIGNMENT` and belongs to nobody else, or
-    // NULL, which is what a larger alignment gets.
+    // SAFETY: malloc gives memory that is aligned to `ALIGNMENT` and belongs to nobody else. For a
+    // larger alignment so much more is taken that an aligned block fits, with malloc's own pointer
+    // in front of it, for which the distance of at least `ALIGNMENT` has room.
     unsafe impl GlobalAlloc for Malloc {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            if layout.align() > ALIGNMENT {
-                return core::ptr::null_mut();
+            if layout.align() <= ALIGNMENT {
+                // SAFETY: any size may be asked for.
+                return unsafe { malloc(layout.size()) }.cast();
             }
+            let Some(size) = layout.size().checked_add(layout.align() + ALIGNMENT) else {
+                return core::ptr::null_mut();
+            };
             // SAFETY: any size may be asked for.
-            unsafe { malloc(layout.size()) }.cast()
+            let start: *mut u8 = unsafe { malloc(size) }.cast();
+            if start.is_null() {
+                return start;
+            }
+            let distance = ALIGNMENT + start.wrapping_add(ALIGNMENT).align_offset(layout.align());
+            // SAFETY: the distance is below what was taken on top of the size.
+            unsafe {
+                let block = start.add(distance);
+                block.cast::<*mut u8>().sub(1).write(start);
+                block
+            }
         }
 
-        unsafe fn dealloc(&self, pointer: *mut u8, _: Layout) {
-            // SAFETY: it came from `alloc`.
-            unsafe { free(pointer.cast()) }
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            let start = match layout.align() {
+                ..=ALIGNMENT => pointer,
+                // SAFETY: `alloc` put it there.
+                _ => unsafe { pointer.cast::<*mut u8>().sub(1).read() },
+            };
+            // SAFETY: it came from malloc.
+            unsafe { free(start.cast()) }
         }
     }
 }
