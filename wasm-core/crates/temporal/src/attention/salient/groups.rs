@@ -270,7 +270,8 @@ impl Groups {
         Joined { into: one.min(other), from: one.max(other) }
     }
 
-    /// Makes the costs of slot `a` those of `a` and `b` joined, and ends those of `b`.
+    /// Makes the costs of slot `a` those of `a` and `b` joined. Those of `b` stay: before the next
+    /// pair is chosen, a newcomer takes the slot and writes over all of them.
     fn update_costs(&mut self, a: usize, b: usize) {
         let lanes = self.lanes;
         for group in &self.order {
@@ -290,10 +291,7 @@ impl Groups {
                 self.costs[ac * lanes + at] = at_least(joined);
             }
             self.nearness[ac] = self.nearness_of(ac);
-            self.nearness[bc] = f32::NEG_INFINITY;
         }
-        let ab = self.pair(a, b);
-        self.nearness[ab] = f32::NEG_INFINITY;
     }
 
     /// Sums a pair's costs, head by head, and turns the sign.
@@ -342,4 +340,28 @@ fn filled<N: Clone>(len: usize, number: N) -> Option<Vec<N>> {
     numbers.try_reserve_exact(len).ok()?;
     numbers.resize(len, number);
     Some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adding 1 to an `f32` of 2^24 changes nothing; a count goes on.
+    #[test]
+    fn groups_grow_beyond_what_f32_counts_one_by_one() {
+        let mut groups = Groups::new(1, 1).unwrap();
+        groups.restart(&[], 1);
+        let (mut keys, mut values) = ([F32x4::splat(0.5); 2], [F32x4::splat(0.5); 2]);
+        groups.admit(0);
+        groups.order[0].count = 1 << 24;
+        groups.mass[groups.order[0].slot] = F32x4::splat(16_777_216.0);
+        for token in 1..5 {
+            groups.admit(token);
+            groups.compare(&keys, 1);
+            assert!(groups.join([&mut keys, &mut values], 1, token).is_some());
+        }
+        let [group] = groups.order[..] else { panic!("one group") };
+        assert_eq!(group.count, (1 << 24) + 4);
+        assert_eq!(groups.mass[group.slot].to_array()[0], 16_777_220.0);
+    }
 }
