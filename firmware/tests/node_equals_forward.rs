@@ -8,7 +8,7 @@ use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
 use csi_temporal::frame::{CsiFrame, CsiValues};
 use csi_temporal::head::TemporalHead;
 use csi_temporal::packet::{Classification, Packet, RawCsi, decode_datagram};
-use csi_temporal::rvne::{AttentionRecord, Trailer, WeightBlob};
+use csi_temporal::rvne::{AttentionRecord, Pooling, Trailer, WeightBlob};
 use support::{Heard, Line, Random, bits, blob, blob_of, csi_blob, framed, record, rich_blob};
 
 const WINDOW: usize = 12;
@@ -250,11 +250,11 @@ fn classifications_are_timed_by_the_clock_that_is_handed_in() {
 /// A blob that asks for it is classified row by row, by what the last row sees of all before it.
 #[test]
 fn a_streaming_blob_answers_each_row_as_forward_s_last_row() {
-    let attention = Some(AttentionRecord { streaming: true, ..record() });
+    let pooling = Pooling::Last;
+    let attention = Some(AttentionRecord { streaming: true, pooling, ..record() });
     let blob = blob_of(2, Trailer { attention, ..Trailer::default() });
     let rows = Random(6).numbers(WINDOW * 6, 1.0);
-    let mut head = TemporalHead::from_blob(&blob).unwrap();
-    head.set_pooling(csi_temporal::rvne::Pooling::Last);
+    let head = TemporalHead::from_blob(&blob).unwrap();
     let mut line = Line::with(logits_on(1), &blob);
     for (index, row) in rows.chunks_exact(6).enumerate() {
         line.node.handle_row(0, 0, row).unwrap();

@@ -16,7 +16,7 @@ use crate::head::{HeadWindow, TemporalHead};
 use crate::math;
 use crate::rvne::{
     AttentionPattern, AttentionRecord, DEFAULT_SEED, Dtype, Embedding, FeedForward,
-    FeedForwardLayer, HeadShape, Normalisation, Trailer, WeightBlob,
+    FeedForwardLayer, HeadShape, Normalisation, Pooling, Trailer, WeightBlob,
 };
 use crate::tensor::Tensor3;
 use alloc::vec;
@@ -187,12 +187,19 @@ fn heads(table: &mut Table) {
     let in_f16 = TemporalHead::from_blob(&short).expect(VALID);
     let logits = in_f16.forward(&rows, in_f16.backend()).expect(VALID).logits;
     table.push(("head-f16", hash(logits)));
-    let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
-    let mut all = Vec::new();
-    for row in rows.chunks_exact(head.feature_dim()) {
-        all.extend_from_slice(stream.step(&head, row).expect(VALID));
+    for (name, mut head, pooling) in [
+        ("head-stream", head.clone(), Pooling::Last),
+        ("head-stream-mean", head, Pooling::Mean),
+        ("head-stream-f16", in_f16, Pooling::Last),
+    ] {
+        head.set_pooling(pooling);
+        let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
+        let mut all = Vec::new();
+        for row in rows.chunks_exact(head.feature_dim()) {
+            all.extend_from_slice(stream.step(&head, row).expect(VALID));
+        }
+        table.push((name, hash(all)));
     }
-    table.push(("head-stream", hash(all)));
     table.push(head_window());
 }
 

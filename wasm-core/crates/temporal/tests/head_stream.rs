@@ -37,6 +37,42 @@ fn stream_equals_forward_with_last_pooling() {
     }
 }
 
+/// With mean pooling a stream says the mean of what it would say with last-row pooling, over the
+/// last rows that the blob reads per classification.
+#[test]
+fn a_stream_with_mean_pooling_takes_the_mean_of_the_last_rows() {
+    for (seed, window_len) in [(1, 7), (2, 1), (3, 0), (4, 1000)] {
+        let mut random = Random::new(seed);
+        let mut blob = blob::with_records(blob::SMALL, blob::ALL, &mut random);
+        let record = blob.trailer.attention.as_mut().unwrap();
+        (record.pattern, record.window_len) = (AttentionPattern::LnCount, window_len);
+        let mut head = TemporalHead::from_blob(&blob).unwrap();
+        let rows = random.numbers(30 * head.feature_dim(), 2.0);
+        head.set_pooling(Pooling::Last);
+        let mut last = head.start_stream(head.backend(), 30).unwrap();
+        let last_head = head.clone();
+        head.set_pooling(Pooling::Mean);
+        let mut mean = head.start_stream(head.backend(), 30).unwrap();
+        let error = mean.step(&last_head, &rows[..head.feature_dim()]).unwrap_err();
+        assert_eq!(error, HeadError::StreamOfAnotherHead);
+        for round in 0..2 {
+            let mut said: Vec<Vec<f32>> = Vec::new();
+            for row in rows.chunks(head.feature_dim()) {
+                said.push(last.step(&last_head, row).unwrap().to_vec());
+                let recent = &said[said.len().saturating_sub(usize::from(window_len.max(1)))..];
+                let expected: Vec<f32> = (0..3)
+                    .map(|class| recent.iter().fold(0.0, |sum, logits| sum + logits[class]))
+                    .map(|sum| sum / recent.len() as f32)
+                    .collect();
+                let got = mean.step(&head, row).unwrap();
+                assert_eq!(bits(got), bits(&expected), "seed {seed}, round {round}");
+            }
+            last.reset();
+            mean.reset();
+        }
+    }
+}
+
 #[test]
 fn a_stream_that_remembers_nothing_is_refused() {
     let head = TemporalHead::from_blob(&blob::bare(blob::SMALL, &mut Random::new(1))).unwrap();

@@ -3,6 +3,7 @@
 
 mod support;
 
+use csi_temporal::half::Storage;
 use csi_temporal::head::{HeadWindow, TemporalHead};
 use csi_temporal::rvne::{AttentionPattern, AttentionRecord, HeadShape, WeightBlob};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -39,11 +40,11 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// A node's model: 60 features, one layer of four heads of eight, 256 rows a window.
-fn node_model(pattern: AttentionPattern) -> WeightBlob {
+fn node_model(storage: Storage) -> WeightBlob {
     let shape =
         HeadShape { input_dim: 60, q_heads: 4, kv_heads: 4, head_dim: 8, layers: 1, classes: 4 };
     let mut blob = blob::bare(shape, &mut Random::new(1));
-    let record = AttentionRecord { window: 16, block_size: 32, pattern, ..Default::default() };
+    let record = AttentionRecord { window: 16, block_size: 32, storage, ..Default::default() };
     blob.trailer.attention = Some(record);
     blob
 }
@@ -66,10 +67,12 @@ fn working_set(head: &TemporalHead, capacity: usize) -> usize {
 
 #[test]
 fn a_nodes_window_fits_its_budget() {
-    let head = TemporalHead::from_blob(&node_model(AttentionPattern::UpstreamEdges)).unwrap();
-    let bytes = working_set(&head, 256);
-    println!("256 rows of f32: {bytes} bytes");
-    assert!(bytes <= 128 * 1024, "{bytes}");
+    for (storage, budget) in [(Storage::F32, 128 * 1024), (Storage::F16, 64 * 1024)] {
+        let head = TemporalHead::from_blob(&node_model(storage)).unwrap();
+        let bytes = working_set(&head, 256);
+        println!("256 rows of {storage:?}: {bytes} bytes");
+        assert!(bytes <= budget, "{storage:?}: {bytes}");
+    }
 }
 
 #[test]
@@ -78,8 +81,14 @@ fn rows_and_classifications_allocate_nothing_after_the_first() {
         let mut random = Random::new(seed);
         let shape = HeadShape { layers: random.between(1, 2) as u16, ..blob::SMALL };
         let switches = random.between(0, blob::ALL as usize) as u32;
-        let head = blob::with_records(shape, switches, &mut random);
-        let head = TemporalHead::from_blob(&head).unwrap();
+        let mut blob = blob::with_records(shape, switches, &mut random);
+        if let Some(record) = &mut blob.trailer.attention {
+            record.storage = random.pick(&[Storage::F32, Storage::F16]);
+            if random.between(0, 4) == 0 {
+                (record.pattern, record.salient) = (AttentionPattern::Salient, 3);
+            }
+        }
+        let head = TemporalHead::from_blob(&blob).unwrap();
         let rows = random.numbers(70 * head.feature_dim(), 1.0);
         let mut rows = rows.chunks(head.feature_dim());
         let mut window = HeadWindow::new(&head, 30).unwrap();

@@ -88,7 +88,9 @@ fn forward_over<E: Element>(
     for (tile, (q, out)) in tiles.enumerate() {
         let rows = at_once * q.len() / width;
         let advances = match over {
-            Over::Sparse { pattern, .. } => tile > 0 && rows == at_once && plan.advance(pattern),
+            Over::Sparse { pattern, .. } => {
+                tile > 0 && rows == at_once && plan.advance(pattern, bank.first_block)
+            }
             _ => false,
         };
         if !advances {

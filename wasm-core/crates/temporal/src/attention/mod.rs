@@ -4,7 +4,7 @@
 //! pattern, pyramid ─> plan ─┐
 //!              lanes ─> bank ┴┬─> tile ─> kernel ─┬─> dense, sparse, pyramid   whole windows
 //!                             │                   ├─> stream   one token at a time, endless
-//!                             │                   └─> ring     the newest rows of a moving window
+//!                             │                   └─> rows     the newest rows of a moving window
 //!                             └─> row ──────────────> map      weights instead of outputs
 //! salient            groups of like keys, over the same kernel: one code for windows and streams
 //! upstream           the registry crate, as another way to the same numbers
@@ -30,11 +30,12 @@ pub mod map;
 pub mod pattern;
 mod plan;
 pub mod pyramid;
-mod ring;
 mod row;
+mod rows;
 pub mod salient;
 mod select;
 pub mod sparse;
+mod store;
 pub mod stream;
 mod tile;
 pub mod upstream;
@@ -44,7 +45,7 @@ pub use kernel::Workspace;
 pub use pattern::{Edge, EdgeKind, SparsePattern};
 pub(crate) use plan::Over;
 pub use pyramid::Pyramid;
-pub(crate) use ring::KvRing;
+pub(crate) use rows::{KvRows, Places};
 pub use salient::Salient;
 pub use select::{AttentionPath, BackendKind, forward, select_path};
 pub use stream::{PyramidStream, Stream, StreamShape};

@@ -157,6 +157,15 @@ impl SparsePattern {
         row.saturating_sub(self.window)..end + 1
     }
 
+    /// Returns the most edges outside of its window that a row of a sequence of `seq` can have.
+    pub(super) fn most_far_edges(&self, seq: usize) -> usize {
+        let powers = |to: usize| (usize::BITS - to.leading_zeros()) as usize;
+        let blocks = if self.landmarks { seq / self.block_size.max(1) } else { 0 };
+        let strides = powers(seq) - powers(self.window.min(seq)) + 1;
+        let both_ways = if self.causal { 1 } else { 2 };
+        1 + both_ways * (strides + powers(blocks) + 3)
+    }
+
     /// Tells whether the edges of row `row + by` are those of `row` with its window and its strides
     /// moved on by `by` tokens, in a sequence that has both rows. It may say no where they are.
     pub(super) fn is_translated(&self, row: usize, by: usize) -> bool {
@@ -253,4 +262,32 @@ fn for_each_stride(from: usize, ahead: usize, reach: usize, mut visit: impl FnMu
 /// Counts the edges of a dense pass over `seq` tokens, per head.
 pub fn dense_edge_count(seq: usize, causal: bool) -> usize {
     if causal { seq.saturating_mul(seq + 1) / 2 } else { seq.saturating_mul(seq) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_has_more_far_edges_than_the_most() {
+        for case in 0..256 {
+            let on = |bit: usize| case >> bit & 1 == 1;
+            let pattern = SparsePattern {
+                window: [0, 1, 7, 50][case & 3],
+                block_size: [1, 2, 5, 32][case >> 2 & 3],
+                log_stride: on(4),
+                landmarks: on(5),
+                global_token: on(6),
+                causal: on(7),
+            };
+            for seq in [1, 2, 3, 9, 33, 64, 100] {
+                let most = pattern.most_far_edges(seq);
+                for row in 0..seq {
+                    let mut count = 0;
+                    pattern.for_each_far_edge(row, seq, |_| count += 1);
+                    assert!(count <= most, "{count} of {most}: row {row} of {seq}, {pattern:?}");
+                }
+            }
+        }
+    }
 }

@@ -196,9 +196,13 @@ impl Plan {
         self.absent.clear();
         self.absent.reserve(visits);
         self.ln_powers.reserve(usize::BITS as usize - self.ln_powers.len());
+    }
+
+    /// Takes memory for `edges` edges outside of the window.
+    pub fn reserve_far(&mut self, edges: usize) {
         for far in &mut self.far {
             far.clear();
-            far.reserve(visits);
+            far.reserve(edges);
         }
     }
 
@@ -318,8 +322,9 @@ impl Plan {
     /// Turns a plan over a sparse pattern into that of the next rows, if these look at the same
     /// blocks, and at tokens at the same distances. `false`, and nothing has changed, if not.
     ///
-    /// The pattern and the bank are to be those that the plan was filled with.
-    pub fn advance(&mut self, pattern: &SparsePattern) -> bool {
+    /// The pattern and the bank are to be those that the plan was filled with. Behind the last one of
+    /// `places`, at least as many as there are tokens, a token is read from row 0 on.
+    pub fn advance(&mut self, pattern: &SparsePattern, places: usize) -> bool {
         let by = self.rows;
         if !(self.row..self.row + by).all(|row| pattern.is_translated(row, by)) {
             return false;
@@ -327,7 +332,10 @@ impl Plan {
         self.row += by;
         for range in [0..self.near, self.strides.clone()] {
             for reads in &mut self.reads[range.clone()] {
-                *reads = reads.map(|row| row + by);
+                *reads = reads.map(|row| {
+                    let next = row + by;
+                    if next < places { next } else { next - places }
+                });
             }
             for stand in self.stands[range].as_flattened_mut() {
                 stand.tokens = stand.tokens.start + by..stand.tokens.end + by;
@@ -366,7 +374,7 @@ mod tests {
                 let (mut next, mut filled) = (Plan::default(), Plan::default());
                 for row in (0..300).step_by(rows) {
                     filled.fill(over, row, rows, 300, 300);
-                    if row > 0 && next.advance(&pattern) {
+                    if row > 0 && next.advance(&pattern, 300) {
                         advanced += 1;
                     } else {
                         next.fill(over, row, rows, 300, 300);

@@ -29,7 +29,9 @@
 mod error;
 mod matrix;
 mod parts;
+mod projected;
 mod readout;
+mod steps;
 mod stream;
 mod window;
 
@@ -37,7 +39,9 @@ pub use error::{HeadError, Part};
 pub use stream::HeadStream;
 pub use window::HeadWindow;
 
-use crate::attention::{self, AttentionError, BackendKind, Pyramid, Qkv, Salient, SparsePattern};
+use crate::attention::{
+    self, AttentionError, BackendKind, Pyramid, Qkv, Salient, SparsePattern, StreamShape,
+};
 use crate::half::Storage;
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
@@ -375,6 +379,13 @@ impl TemporalHead {
             layer.project(index, x, scratch, qkv)?;
         }
         Ok(LayerQkv { q, k, v, slopes: layer.slopes.clone() })
+    }
+
+    /// Returns what a layer's attention is made for.
+    fn attention_shape<'a>(&self, slopes: &'a [f32]) -> StreamShape<'a> {
+        let [q_heads, kv_heads, dim] =
+            [self.shape.q_heads, self.shape.kv_heads, self.shape.head_dim].map(usize::from);
+        StreamShape { q_heads, kv_heads, dim, slopes, storage: self.storage() }
     }
 
     fn last_layer(&self) -> &Layer {

@@ -13,7 +13,9 @@
 
 use super::matrix::Matrix;
 use super::parts::{Layer, add};
+use super::window::zeros;
 use super::{HeadError, TemporalHead};
+use crate::attention::Places;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -90,5 +92,56 @@ impl Pool {
     pub fn memory_bytes(&self) -> usize {
         let Self { branch, classified, change, logits, .. } = self;
         [branch, classified, change, logits].map(Vec::capacity).iter().sum::<usize>() * 4
+    }
+}
+
+/// The mean of the last rows' logits.
+#[derive(Clone, Debug)]
+pub(super) struct RecentMean {
+    places: Places,
+    /// By place, `[rows][classes]`.
+    logits: Vec<f32>,
+    mean: Vec<f32>,
+}
+
+impl RecentMean {
+    /// Makes room for the rows that `head`'s blob reads per classification, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Attention`] with `CacheTooLarge`.
+    pub fn new(head: &TemporalHead) -> Result<Self, HeadError> {
+        let rows = usize::from(head.record.window_len).max(1);
+        let classes = usize::from(head.shape.classes);
+        Ok(Self {
+            places: Places::new(rows),
+            logits: zeros(rows, classes)?,
+            mean: vec![0.0; classes],
+        })
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.places.clear();
+    }
+
+    /// Returns the bytes of memory that it holds beside itself.
+    pub fn memory_bytes(&self) -> usize {
+        (self.logits.capacity() + self.mean.capacity()) * size_of::<f32>()
+    }
+
+    /// Takes a row's logits and returns the mean: the sum, oldest row first, divided by their
+    /// number.
+    pub fn push(&mut self, logits: &[f32]) -> &[f32] {
+        let Self { places, logits: rows, mean } = self;
+        rows[places.next() * logits.len()..][..logits.len()].copy_from_slice(logits);
+        places.take_next();
+        mean.fill(0.0);
+        for row in 0..places.len() {
+            add(mean, &rows[places.of(row) * logits.len()..]);
+        }
+        let count = places.len() as f32;
+        mean.iter_mut().for_each(|mean| *mean /= count);
+        mean
     }
 }

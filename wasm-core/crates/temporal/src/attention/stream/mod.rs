@@ -20,14 +20,13 @@
 
 mod pyramid;
 mod ring;
-mod store;
 
 pub use pyramid::PyramidStream;
 pub use ring::Stream;
 
+use super::store::Store;
 use super::{AttentionError, Operand, check_finite, check_heads, check_slopes};
 use crate::half::{self, Storage};
-use store::Store;
 
 /// What a stream is made for.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
 //! The pyramid's edges, from the rows that can still be looked at.
 
 use super::super::plan::Plan;
+use super::super::store::Store;
 use super::super::tile::Scratch;
 use super::super::{AttentionError, Pyramid};
-use super::store::Store;
 use super::{MAX_TOKENS, Step, StreamShape};
 use alloc::vec::Vec;
 
@@ -47,7 +47,7 @@ impl PyramidStream {
             .and_then(|rows| rows.checked_add(pyramid.window)?.checked_add(1))
             .filter(|rows| *rows <= MAX_TOKENS)
             .ok_or(AttentionError::CacheTooLarge)?;
-        let store = Store::new(shape, rows)?;
+        let store = Store::new(shape, rows, 0)?;
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
         plan.reserve(rows);
         scratch.reserve(shape.dim, rows);

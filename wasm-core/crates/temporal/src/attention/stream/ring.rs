@@ -1,9 +1,9 @@
 //! Upstream's edges over a ring of the last tokens.
 
 use super::super::plan::{Plan, Stand, Visit};
+use super::super::store::Store;
 use super::super::tile::Scratch;
 use super::super::{AttentionError, Edge, EdgeKind, SparsePattern, Weighting};
-use super::store::Store;
 use super::{Step, StreamShape};
 use alloc::vec::Vec;
 
@@ -66,7 +66,7 @@ impl Stream {
         let pattern = SparsePattern { window: pattern.window.min(window), ..*pattern };
         let blocks = if pattern.landmarks { capacity.div_ceil(pattern.block_size) } else { 0 };
         let rows = capacity.checked_add(blocks).and_then(|rows| rows.checked_add(1));
-        let store = Store::new(shape, rows.ok_or(AttentionError::CacheTooLarge)?)?;
+        let store = Store::new(shape, rows.ok_or(AttentionError::CacheTooLarge)?, 0)?;
         // The longest row: the window; a far edge per power of two, of tokens and of blocks, held
         // or not; token 0 and the two nearest blocks.
         let longest = pattern.window + 1 + 2 * usize::BITS as usize + 3;

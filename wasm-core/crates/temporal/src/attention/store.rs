@@ -1,11 +1,11 @@
-//! The rows of a stream, in the bank that its heads and its storage call for.
+//! Rows that outlive a pass, in the bank that their heads and their storage call for.
 
-use super::super::bank::{self, Bank, Element};
-use super::super::lanes::F32x4;
-use super::super::plan::Plan;
-use super::super::tile::Scratch;
-use super::super::{AttentionError, kernel};
-use super::StreamShape;
+use super::bank::{self, Bank, Element};
+use super::lanes::F32x4;
+use super::plan::{Over, Plan};
+use super::stream::StreamShape;
+use super::tile::Scratch;
+use super::{AttentionError, kernel};
 use crate::half::Storage;
 
 /// Rows of keys and values, all zero at first.
@@ -38,14 +38,18 @@ macro_rules! with_bank {
 }
 
 impl Store {
-    /// Takes memory for `rows` rows.
-    pub fn new(shape: &StreamShape<'_>, rows: usize) -> Result<Self, AttentionError> {
+    /// Takes memory for `rows` rows, and room for `blocks` block means of passes over them.
+    pub fn new(
+        shape: &StreamShape<'_>,
+        rows: usize,
+        blocks: usize,
+    ) -> Result<Self, AttentionError> {
         let StreamShape { q_heads, kv_heads, dim, storage, .. } = *shape;
         let rows = match (bank::is_shared(q_heads, kv_heads), storage) {
-            (true, Storage::F32) => Rows::One(one(shape, rows)?),
-            (true, Storage::F16) => Rows::OneHalf(one(shape, rows)?),
-            (false, Storage::F32) => Rows::Lanes(in_lanes(shape, rows)?),
-            (false, Storage::F16) => Rows::LanesHalf(in_lanes(shape, rows)?),
+            (true, Storage::F32) => Rows::One(one(shape, rows, blocks)?),
+            (true, Storage::F16) => Rows::OneHalf(one(shape, rows, blocks)?),
+            (false, Storage::F32) => Rows::Lanes(in_lanes(shape, rows, blocks)?),
+            (false, Storage::F16) => Rows::LanesHalf(in_lanes(shape, rows, blocks)?),
         };
         Ok(Self { rows, q_heads, kv_heads, dim })
     }
@@ -62,6 +66,11 @@ impl Store {
     /// Puts a token into a row.
     pub fn put(&mut self, row: usize, k: &[f32], v: &[f32]) {
         with_bank!(&mut self.rows, bank => bank.write(row, k, v, self.q_heads));
+    }
+
+    /// Reads the token of a row back.
+    pub fn read(&self, row: usize, k: &mut [f32], v: &mut [f32]) {
+        with_bank!(&self.rows, bank => bank.read(row, self.q_heads, k, v));
     }
 
     /// Starts a block.
@@ -84,7 +93,15 @@ impl Store {
         with_bank!(&mut self.rows, bank => bank.store_mean_of_two(left, right, to));
     }
 
-    /// Computes the row of a plan.
+    /// Makes the block means of `tokens` rows, which start at row `oldest` and go on at row 0.
+    pub fn push_means(&mut self, over: Over<'_>, oldest: usize, tokens: usize) {
+        with_bank!(&mut self.rows, bank => {
+            (bank.oldest, bank.tokens) = (oldest, tokens);
+            kernel::push_means(bank, over);
+        });
+    }
+
+    /// Computes the rows of a plan.
     pub fn attend(
         &self,
         plan: &Plan,
@@ -98,22 +115,31 @@ impl Store {
 }
 
 /// Makes a bank with the key heads side by side.
-fn one<E: Element>(shape: &StreamShape<'_>, rows: usize) -> Result<Bank<E>, AttentionError> {
+fn one<E: Element>(
+    shape: &StreamShape<'_>,
+    rows: usize,
+    blocks: usize,
+) -> Result<Bank<E>, AttentionError> {
     let width = shape.kv_heads.checked_mul(shape.dim);
-    zeros(rows, shape.dim, width, shape.q_heads / shape.kv_heads)
+    zeros(rows, blocks, shape.dim, width, shape.q_heads / shape.kv_heads)
 }
 
 /// Makes a bank with the query heads in lanes.
-fn in_lanes<E: Element>(shape: &StreamShape<'_>, rows: usize) -> Result<Bank<E>, AttentionError> {
-    zeros(rows, shape.dim, bank::lanes_width(shape.q_heads, shape.dim), bank::LANES)
+fn in_lanes<E: Element>(
+    shape: &StreamShape<'_>,
+    rows: usize,
+    blocks: usize,
+) -> Result<Bank<E>, AttentionError> {
+    zeros(rows, blocks, shape.dim, bank::lanes_width(shape.q_heads, shape.dim), bank::LANES)
 }
 
 fn zeros<E: Element>(
     rows: usize,
+    blocks: usize,
     dim: usize,
     width: Option<usize>,
     heads_per_part: usize,
 ) -> Result<Bank<E>, AttentionError> {
     let width = width.ok_or(AttentionError::CacheTooLarge)?;
-    Bank::zeros(rows, 0, dim, width, heads_per_part)
+    Bank::zeros(rows, blocks, dim, width, heads_per_part)
 }

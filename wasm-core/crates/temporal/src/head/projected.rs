@@ -1,0 +1,303 @@
+//! The rows of a moving window, with what the first layer makes of each alone.
+//!
+//! Kept per row, in place of the row itself:
+//!
+//! | numbers                    | when                                                         |
+//! |----------------------------|--------------------------------------------------------------|
+//! | `q_heads * head_dim`       | always: the query                                            |
+//! | `2 * kv_heads * head_dim`  | always: key and value, in the kernel's layout                |
+//! | `classes`                  | one layer without feed-forward: the row times the classifier |
+//! | `D`                        | otherwise: the row as the first layer sees it                |
+//!
+//! Queries, keys and values take two bytes each where the blob keeps rows as f16. Of the layers above
+//! only keys and values of the layer at work are held; a query lives as long as its row's turn.
+
+use super::parts::Scratch;
+use super::readout::Pool;
+use super::window::zeros;
+use super::{HeadError, TemporalHead};
+use crate::attention::salient::{Salient, SalientStream};
+use crate::attention::{BackendKind, KvRows, Over, Places, StreamShape};
+use crate::half::{Storage, f16_to_f32, f32_to_f16};
+use crate::rvne::Pooling;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Rows by place, see [`Places`].
+#[derive(Clone, Debug)]
+pub(super) struct Projected {
+    first: KvRows,
+    queries: Queries,
+    /// `[capacity][classes]` or `[capacity][D]`.
+    kept: Vec<f32>,
+    keeps_classified: bool,
+    above: Option<Above>,
+    /// With the salient pattern, what each layer in turn attends by.
+    groups: Option<SalientStream>,
+    /// A row between two layers.
+    x: Vec<f32>,
+    /// Two rows each.
+    q: Vec<f32>,
+    mixed: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+}
+
+/// What layers above the first work in.
+#[derive(Clone, Debug)]
+struct Above {
+    rows: KvRows,
+    /// The rows between layers, oldest first, `[capacity][D]`.
+    x: Vec<f32>,
+}
+
+impl Projected {
+    /// Makes room for `capacity` rows.
+    pub fn new(
+        head: &TemporalHead,
+        capacity: usize,
+        backend: BackendKind,
+    ) -> Result<Self, HeadError> {
+        let over = backend.over(&head.pattern);
+        let shape = head.attention_shape(&[]);
+        let StreamShape { q_heads, kv_heads, dim, storage, .. } = shape;
+        let [d, classes] = [head.shape.input_dim, head.shape.classes].map(usize::from);
+        let rows = || KvRows::new(&shape, capacity, over);
+        let groups = match backend {
+            BackendKind::Salient { groups } => {
+                let window = head.pattern.window.min(capacity);
+                let pattern = Salient { window, groups: groups.min(capacity) };
+                Some(SalientStream::new(&pattern, q_heads, kv_heads, dim, &[])?)
+            }
+            _ if over.is_none() => return Err(HeadError::UpstreamHasNoStream),
+            _ => None,
+        };
+        let has_above = head.layers.len() > 1;
+        let keeps_classified = !has_above && head.layers[0].feed_forward.is_none();
+        let above = match has_above {
+            true => Some(Above { rows: rows()?, x: zeros(capacity, d)? }),
+            false => None,
+        };
+        Ok(Self {
+            first: rows()?,
+            queries: Queries::new(storage, capacity, q_heads * dim)?,
+            kept: zeros(capacity, if keeps_classified { classes } else { d })?,
+            keeps_classified,
+            above,
+            groups,
+            x: vec![0.0; d],
+            q: vec![0.0; 2 * q_heads * dim],
+            mixed: vec![0.0; 2 * q_heads * dim],
+            k: vec![0.0; kv_heads * dim],
+            v: vec![0.0; kv_heads * dim],
+        })
+    }
+
+    /// Puts a row, `x` as the first layer sees it, into the next place. On an error no row has
+    /// changed.
+    pub fn push(
+        &mut self,
+        head: &TemporalHead,
+        places: &Places,
+        x: &[f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), HeadError> {
+        let (place, row) = (places.next(), places.len());
+        let (q, k, v) = (&mut self.q[..self.mixed.len() / 2], &mut self.k, &mut self.v);
+        head.layers[0].project(row, x, scratch, [q, k, v])?;
+        if !q.iter().all(|number| number.is_finite()) {
+            return Err(HeadError::Overflow);
+        }
+        self.first.put(place, row, k, v)?;
+        self.queries.put(place, q);
+        let width = self.kept.len() / places.capacity();
+        let kept = &mut self.kept[place * width..][..width];
+        if self.keeps_classified {
+            head.readout.classifier.apply(x, kept);
+        } else {
+            kept.copy_from_slice(x);
+        }
+        Ok(())
+    }
+
+    /// Takes all rows through all layers into `pool`. There is a row at least.
+    pub fn run(
+        &mut self,
+        head: &TemporalHead,
+        backend: BackendKind,
+        places: &Places,
+        scratch: &mut Scratch,
+        pool: &mut Pool,
+    ) -> Result<(), HeadError> {
+        if let Some(above) = &mut self.above {
+            let d = self.x.len();
+            for (row, x) in above.x.chunks_exact_mut(d).take(places.len()).enumerate() {
+                x.copy_from_slice(&self.kept[places.of(row) * d..][..d]);
+            }
+        }
+        for layer in 0..head.layers.len() {
+            self.run_layer(head, layer, backend, places, scratch, pool)?;
+        }
+        Ok(())
+    }
+
+    /// Takes all rows through one layer: to the next one, or into the pool.
+    fn run_layer(
+        &mut self,
+        head: &TemporalHead,
+        index: usize,
+        backend: BackendKind,
+        places: &Places,
+        scratch: &mut Scratch,
+        pool: &mut Pool,
+    ) -> Result<(), HeadError> {
+        let Self { first, above, groups, k, v, q, mixed, queries, kept, .. } = self;
+        let (layer, count) = (&head.layers[index], places.len());
+        let (d, width, kept_width) = (self.x.len(), q.len() / 2, kept.len() / places.capacity());
+        let (upper, mut between) = match above {
+            Some(Above { rows, x }) => (Some(rows), Some(x)),
+            None => (None, None),
+        };
+        let mut in_order = Places::new(places.capacity());
+        let (rows, places) = match (upper, &between) {
+            (Some(rows), Some(x)) if index > 0 => {
+                for (row, x) in x.chunks_exact(d).take(count).enumerate() {
+                    layer.key_value(row, x, scratch, k, v)?;
+                    rows.put(row, row, k, v)?;
+                    in_order.take_next();
+                }
+                (rows, &in_order)
+            }
+            _ => (first, places),
+        };
+        // Of the last layer only rows that are pooled.
+        let is_last = index + 1 == head.layers.len();
+        let start = if is_last && head.pooling == Pooling::Last { count - 1 } else { 0 };
+        let mut attention = match (groups, backend.over(&head.pattern)) {
+            (Some(stream), _) => {
+                stream.restart(&layer.slopes);
+                for row in 0..start {
+                    rows.read(places.of(row), k, v);
+                    stream.append(k, v);
+                }
+                Attention::Groups(stream)
+            }
+            (None, Some(over)) => {
+                rows.begin(over, places);
+                Attention::Rows(over)
+            }
+            (None, None) => return Err(HeadError::UpstreamHasNoStream),
+        };
+        for row in (start..count).step_by(2) {
+            let pair = row..count.min(row + 2);
+            let (q, mixed) = (&mut q[..pair.len() * width], &mut mixed[..pair.len() * width]);
+            for (row, q) in pair.clone().zip(q.chunks_exact_mut(width)) {
+                match &between {
+                    Some(x) if index > 0 => layer.query(row, &x[row * d..][..d], scratch, q)?,
+                    _ => queries.get(places.of(row), q),
+                }
+            }
+            match &mut attention {
+                Attention::Rows(over) => {
+                    rows.attend(*over, places, row, q, &layer.slopes, mixed)?;
+                }
+                Attention::Groups(stream) => {
+                    let queries = q.chunks_exact(width).zip(mixed.chunks_exact_mut(width));
+                    for (row, (q, mixed)) in pair.clone().zip(queries) {
+                        rows.read(places.of(row), k, v);
+                        stream.push(q, k, v, mixed)?;
+                    }
+                }
+            }
+            for (row, mixed) in pair.zip(mixed.chunks_exact(width)) {
+                let kept = &kept[places.of(row) * kept_width..][..kept_width];
+                let x = match &mut between {
+                    Some(x) => &mut x[row * d..][..d],
+                    None if self.keeps_classified => {
+                        pool.add(mixed, kept);
+                        continue;
+                    }
+                    None => {
+                        self.x.copy_from_slice(kept);
+                        &mut self.x
+                    }
+                };
+                if is_last {
+                    layer.read_out(x, mixed, &head.readout.classifier, scratch, pool);
+                } else {
+                    layer.finish(x, mixed, scratch)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes of memory that it holds beside itself.
+    pub fn memory_bytes(&self) -> usize {
+        let Self { kept, x, q, mixed, k, v, .. } = self;
+        let numbers: usize = [kept, x, q, mixed, k, v].map(Vec::capacity).iter().sum();
+        let above = self
+            .above
+            .as_ref()
+            .map_or(0, |above| above.rows.memory_bytes() + above.x.capacity() * size_of::<f32>());
+        let groups = self.groups.as_ref().map_or(0, SalientStream::memory_bytes);
+        let queries = self.queries.memory_bytes() + groups;
+        numbers * size_of::<f32>() + queries + self.first.memory_bytes() + above
+    }
+}
+
+/// How the rows of a layer attend.
+enum Attention<'a> {
+    /// By the rows themselves.
+    Rows(Over<'a>),
+    /// One after the other, by groups of like keys.
+    Groups(&'a mut SalientStream),
+}
+
+/// Queries by place, `[capacity][q_heads * head_dim]`.
+#[derive(Clone, Debug)]
+enum Queries {
+    F32(Vec<f32>),
+    F16(Vec<u16>),
+}
+
+impl Queries {
+    fn new(storage: Storage, capacity: usize, width: usize) -> Result<Self, HeadError> {
+        Ok(match storage {
+            Storage::F32 => Self::F32(zeros(capacity, width)?),
+            Storage::F16 => Self::F16(zeros(capacity, width)?),
+        })
+    }
+
+    /// Keeps a query that was rounded to what is kept.
+    fn put(&mut self, place: usize, q: &[f32]) {
+        let at = place * q.len();
+        match self {
+            Self::F32(queries) => queries[at..][..q.len()].copy_from_slice(q),
+            Self::F16(queries) => {
+                for (kept, number) in queries[at..].iter_mut().zip(q) {
+                    *kept = f32_to_f16(*number);
+                }
+            }
+        }
+    }
+
+    fn get(&self, place: usize, q: &mut [f32]) {
+        let at = place * q.len();
+        match self {
+            Self::F32(queries) => q.copy_from_slice(&queries[at..][..q.len()]),
+            Self::F16(queries) => {
+                for (number, kept) in q.iter_mut().zip(&queries[at..]) {
+                    *number = f16_to_f32(*kept);
+                }
+            }
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::F32(queries) => queries.capacity() * size_of::<f32>(),
+            Self::F16(queries) => queries.capacity() * size_of::<u16>(),
+        }
+    }
+}
