@@ -119,6 +119,11 @@ impl KvRows {
         self.store.read(place, k, v);
     }
 
+    /// Tells how many rows are best attended to at once, 1 or 2.
+    pub fn at_once(&self) -> usize {
+        self.store.rows_at_once()
+    }
+
     /// Gets ready for a pass. Takes memory only when `over` needs more than what the rows were made
     /// for.
     pub fn begin(&mut self, over: Over<'_>, places: &Places) {

@@ -101,6 +101,14 @@ impl Store {
         });
     }
 
+    /// Tells how many rows are best planned together.
+    pub fn rows_at_once(&self) -> usize {
+        fn of<E: Element>(_: &Bank<E>) -> usize {
+            kernel::rows_at_once::<E>()
+        }
+        with_bank!(&self.rows, bank => of(bank))
+    }
+
     /// Computes the rows of a plan.
     pub fn attend(
         &self,

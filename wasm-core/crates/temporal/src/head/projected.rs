@@ -188,10 +188,11 @@ impl Projected {
             }
             (None, None) => return Err(HeadError::UpstreamHasNoStream),
         };
-        for row in (start..count).step_by(2) {
-            let pair = row..count.min(row + 2);
-            let (q, mixed) = (&mut q[..pair.len() * width], &mut mixed[..pair.len() * width]);
-            for (row, q) in pair.clone().zip(q.chunks_exact_mut(width)) {
+        let at_once = rows.at_once();
+        for row in (start..count).step_by(at_once) {
+            let turn = row..count.min(row + at_once);
+            let (q, mixed) = (&mut q[..turn.len() * width], &mut mixed[..turn.len() * width]);
+            for (row, q) in turn.clone().zip(q.chunks_exact_mut(width)) {
                 match &between {
                     Some(x) if index > 0 => layer.query(row, &x[row * d..][..d], scratch, q)?,
                     _ => queries.get(places.of(row), q),
@@ -203,13 +204,13 @@ impl Projected {
                 }
                 Attention::Groups(stream) => {
                     let queries = q.chunks_exact(width).zip(mixed.chunks_exact_mut(width));
-                    for (row, (q, mixed)) in pair.clone().zip(queries) {
+                    for (row, (q, mixed)) in turn.clone().zip(queries) {
                         rows.read(places.of(row), k, v);
                         stream.push(q, k, v, mixed)?;
                     }
                 }
             }
-            for (row, mixed) in pair.zip(mixed.chunks_exact(width)) {
+            for (row, mixed) in turn.zip(mixed.chunks_exact(width)) {
                 let kept = &kept[places.of(row) * kept_width..][..kept_width];
                 let x = match &mut between {
                     Some(x) => &mut x[row * d..][..d],
