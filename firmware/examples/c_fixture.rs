@@ -32,7 +32,10 @@ fn main() -> std::io::Result<()> {
     let encode = |blob: &WeightBlob| blob.encode().expect("a sound blob");
 
     let first = blob(1, DIM as u16, |_| {});
-    let streaming = blob(3, DIM as u16, |record| record.streaming = true);
+    let streaming = blob(3, DIM as u16, |record| {
+        record.streaming = true;
+        record.pooling = Pooling::Last;
+    });
     write("blob.rvne", &encode(&first))?;
     write("other.rvne", &encode(&blob(2, DIM as u16, |_| {})))?;
     write("wide.rvne", &encode(&blob(1, 7, |_| {})))?;
@@ -48,8 +51,7 @@ fn main() -> std::io::Result<()> {
     let logits: Vec<f32> =
         rows.windows(WINDOW * DIM).step_by(DIM).flat_map(|window| forward(&head, window)).collect();
     write("logits.f32", &floats(&logits))?;
-    let mut head = TemporalHead::from_blob(&streaming).expect("a head");
-    head.set_pooling(Pooling::Last);
+    let head = TemporalHead::from_blob(&streaming).expect("a head");
     let steps: Vec<f32> =
         (1..=WINDOW).flat_map(|count| forward(&head, &rows[..count * DIM])).collect();
     write("steps.f32", &floats(&steps))

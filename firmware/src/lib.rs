@@ -37,8 +37,5 @@ pub use node::{Config, FRAME_GAP_MICROS, Node, Platform};
 pub use selftest::kernel_works;
 pub use stats::Stats;
 
-/// Returns how many bytes the blob at the start of a flash partition takes; `None` where there is
-/// none. Whether it is sound, [`Model::load`] tells.
-pub fn stored_len(partition: &[u8]) -> Option<usize> {
-    csi_temporal::rvne::stored_len(partition).ok()
-}
+/// The length of weights that lie at the start of something longer, as in a partition of flash.
+pub use csi_temporal::rvne::stored_len;

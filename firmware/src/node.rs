@@ -235,6 +235,7 @@ impl Application {
         self.answers.send(&Reply::Error { request, code: error.code() });
     }
 
+    #[inline(never)] // in one piece it is too long for Xtensa's compiler
     fn answer(&mut self, now_micros: u64, request: &Request<'_>) -> Result<(), NodeError> {
         let value = match *request {
             Request::Hello => {
@@ -344,6 +345,7 @@ impl Application {
         self.note(result)
     }
 
+    #[inline(never)] // in one piece it is too long for Xtensa's compiler
     fn take_csi(
         &mut self,
         now_micros: u64,
@@ -393,6 +395,7 @@ impl Application {
         Stats { uptime_seconds, heap_used, heap_peak, stack_peak, ..self.answers.stats }
     }
 
+    #[inline(never)] // in one piece it is too long for Xtensa's compiler
     fn greet(&mut self) {
         let mut greeting = Greeting {
             protocol: VERSION,

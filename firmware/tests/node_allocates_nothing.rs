@@ -14,17 +14,22 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        BYTES.set(BYTES.get() + layout.size());
+        PEAK.set(PEAK.get().max(BYTES.get()));
         // SAFETY: the caller's contract is the system's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.set(BYTES.get().saturating_sub(layout.size()));
         // SAFETY: the caller's contract is the system's.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -67,4 +72,16 @@ fn rows_and_classifications_allocate_nothing() {
     assert_eq!(ALLOCATIONS.get(), before);
     assert_eq!(node.stats(0).arrived, 2 * 199);
     assert!(node.stats(0).classifications > 100);
+}
+
+/// The self-test asks for 96 KiB before it begins, because it could not fail politely later.
+#[test]
+fn the_kernel_test_takes_less_memory_than_it_asks_for() {
+    csi_node::kernel_works().unwrap();
+    let before = BYTES.get();
+    csi_temporal::selftest::window_bits();
+    PEAK.set(before);
+    csi_temporal::selftest::window_bits();
+    let taken = PEAK.get() - before;
+    assert!(taken > 1024 && taken < 96 * 1024, "{taken} bytes");
 }

@@ -248,6 +248,7 @@ fn classifications_are_timed_by_the_clock_that_is_handed_in() {
 }
 
 /// A blob that asks for it is classified row by row, by what the last row sees of all before it.
+/// A stream has no end.
 #[test]
 fn a_streaming_blob_answers_each_row_as_forward_s_last_row() {
     let pooling = Pooling::Last;
@@ -263,6 +264,11 @@ fn a_streaming_blob_answers_each_row_as_forward_s_last_row() {
         let expected = bits(&head.forward(seen, head.backend()).unwrap().logits);
         assert_eq!(told, [(0, 0, expected)], "{index}");
     }
+    for row in rows.chunks_exact(6).cycle().take(1000) {
+        line.node.handle_row(0, 0, row).unwrap();
+        assert_eq!(logits(&line.listen()).len(), 1);
+    }
+    assert_eq!(line.node.model().unwrap().len(), 1000 + WINDOW);
 
     let mut blob = csi_blob(1, 0.0);
     blob.trailer.pipeline.as_mut().unwrap().mean_removal = MeanRemoval::Window;

@@ -131,7 +131,7 @@ esp_err_t ruv_temporal_make_packet(const float *logits, uint32_t n_classes, uint
                                    uint64_t ts_us, uint32_t seq, uint8_t *out_packet);
 
 /* Computes a small model and compares every bit with what all other machines computed. Takes
- * 48 KiB of memory meanwhile. */
+ * 96 KiB of memory meanwhile. */
 esp_err_t ruv_temporal_kernel_self_test(void);
 
 /* Hands memory over for good; up to three regions of at least 256 bytes, else INVALID_STATE. It

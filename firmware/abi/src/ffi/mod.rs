@@ -15,12 +15,12 @@ mod memory;
 mod panic;
 
 use crate::context::{self, Context, Counts, Promise};
-use crate::error::{EspErr, FAIL, INVALID_ARG, NO_MEM, OK, esp_err};
+use crate::error::{EspErr, FAIL, INVALID_ARG, INVALID_SIZE, NO_MEM, OK, esp_err};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use csi_node::{NodeError, classification, kernel_works};
+use csi_node::{classification, kernel_works, stored_len};
 use csi_temporal::packet::Packet;
-use csi_temporal::rvne::stored_len;
+use csi_temporal::rvne::MAGIC;
 
 #[cfg(not(any(feature = "regions", feature = "malloc")))]
 compile_error!("one of the features `regions` and `malloc` says where memory comes from");
@@ -198,8 +198,10 @@ pub unsafe extern "C" fn ruv_temporal_blob_len(
     answer(|| {
         // SAFETY: promised by the header.
         let (out, bytes) = unsafe { (object(out_len)?, slice(bytes, available)?) };
-        let len = stored_len(bytes).map_err(|error| esp_err(&NodeError::Blob(error)));
-        Some(len.map(|len| *out = len))
+        if !bytes.starts_with(&MAGIC.to_le_bytes()) {
+            return None;
+        }
+        Some(stored_len(bytes).map(|len| *out = len).ok_or(INVALID_SIZE))
     })
 }
 

@@ -32,21 +32,29 @@ pub fn bits() -> Vec<(&'static str, u64)> {
     streams(&mut table);
     maps(&mut table);
     heads(&mut table);
+    windows(&mut table);
+    halves(&mut table);
     formats(&mut table);
     features(&mut table);
     table
 }
 
-/// Computes the rows of [`bits`] that fit a node's memory: all but the kernels alone, whose inputs
-/// take megabytes. The heads run the kernels too.
+/// Computes the rows of [`bits`] that take no code which a node does not have anyway: functions,
+/// windows and streams of rows as they run there, features.
 pub fn node_bits() -> Vec<(&'static str, u64)> {
     let mut table = Vec::new();
     functions(&mut table);
-    streams(&mut table);
-    maps(&mut table);
-    heads(&mut table);
-    formats(&mut table);
+    windows(&mut table);
+    halves(&mut table);
     features(&mut table);
+    table
+}
+
+/// Computes the rows of heads over rows that arrive one by one: the least that shows that a machine
+/// computes what the others do.
+pub fn window_bits() -> Vec<(&'static str, u64)> {
+    let mut table = Vec::new();
+    windows(&mut table);
     table
 }
 
@@ -187,40 +195,51 @@ fn heads(table: &mut Table) {
     let in_f16 = TemporalHead::from_blob(&short).expect(VALID);
     let logits = in_f16.forward(&rows, in_f16.backend()).expect(VALID).logits;
     table.push(("head-f16", hash(logits)));
-    for (name, mut head, pooling) in [
-        ("head-stream", head.clone(), Pooling::Last),
-        ("head-stream-mean", head, Pooling::Mean),
-        ("head-stream-f16", in_f16, Pooling::Last),
+}
+
+/// Heads over rows that arrive one by one: streams and moving windows, in f32 and in f16.
+fn windows(table: &mut Table) {
+    let mut blob = blob_with_trailer();
+    let mut head = |storage| {
+        blob.trailer.attention.get_or_insert_default().storage = storage;
+        TemporalHead::from_blob(&blob).expect(VALID)
+    };
+    let dim = head(Storage::F32).feature_dim();
+    let rows = Random(8).numbers(40 * dim, 2.0);
+    for (name, storage, pooling) in [
+        ("head-stream", Storage::F32, Pooling::Last),
+        ("head-stream-mean", Storage::F32, Pooling::Mean),
+        ("head-stream-f16", Storage::F16, Pooling::Last),
     ] {
+        let mut head = head(storage);
         head.set_pooling(pooling);
         let mut stream = head.start_stream(head.backend(), 40).expect(VALID);
         let mut all = Vec::new();
-        for row in rows.chunks_exact(head.feature_dim()) {
+        for row in rows.chunks_exact(dim) {
             all.extend_from_slice(stream.step(&head, row).expect(VALID));
         }
         table.push((name, hash(all)));
     }
-    table.push(head_window());
-}
-
-/// The row `head-window` alone: a window of 24 rows that moves over 40. All that a node computes is
-/// in it, and little that it does not.
-pub fn head_window() -> (&'static str, u64) {
-    let head = TemporalHead::from_blob(&blob_with_trailer()).expect(VALID);
-    let mut window = HeadWindow::new(&head, 24).expect(VALID);
-    let mut all = Vec::new();
-    for row in Random(8).numbers(40 * head.feature_dim(), 2.0).chunks_exact(head.feature_dim()) {
-        window.push(&head, row).expect(VALID);
-        all.extend_from_slice(window.classify(&head).expect(VALID));
+    for (name, storage) in [("window-f32", Storage::F32), ("window-f16", Storage::F16)] {
+        let head = head(storage);
+        let mut window = HeadWindow::new(&head, 25).expect(VALID);
+        let mut all = Vec::new();
+        for row in rows.chunks_exact(dim) {
+            window.push(&head, row).expect(VALID);
+            all.extend_from_slice(window.classify(&head).expect(VALID));
+        }
+        table.push((name, hash(all)));
     }
-    ("head-window", hash(all))
 }
 
-fn formats(table: &mut Table) {
+fn halves(table: &mut Table) {
     let all_halves = (0..=u16::MAX).map(f16_to_f32).filter(|number| !number.is_nan());
     table.push(("f16-widen", hash(all_halves)));
     let narrowed = Random(9).numbers(4000, 70000.0).into_iter().map(f32_to_f16);
     table.push(("f16-narrow", fnv(narrowed.flat_map(u16::to_le_bytes))));
+}
+
+fn formats(table: &mut Table) {
     let shape = HeadShape::default();
     for (name, dtype) in [("blob-seeded-f32", Dtype::F32), ("blob-seeded-f16", Dtype::F16)] {
         let blob = WeightBlob::seeded(shape, DEFAULT_SEED, dtype).expect(VALID);

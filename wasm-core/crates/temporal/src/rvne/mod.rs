@@ -39,14 +39,16 @@ mod records;
 mod seeded;
 mod shape;
 mod stats;
+mod stored;
 pub mod trailer;
 mod write;
 
 pub use error::{BlobError, Dimension};
-pub use parse::{stored_len, trailer_records};
+pub use parse::trailer_records;
 pub use seeded::{DEFAULT_SEED, MAX_SEEDED_WEIGHTS};
 pub use shape::{HeadShape, MatrixInfo};
 pub use stats::Stats;
+pub use stored::stored_len;
 pub use trailer::{
     AttentionPattern, AttentionRecord, Embedding, FeedForward, FeedForwardLayer, Normalisation,
     Pooling, Record, Signature, Trailer,

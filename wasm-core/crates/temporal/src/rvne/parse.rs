@@ -57,8 +57,8 @@ struct Header {
 }
 
 impl Header {
-    /// Every check from the magic to the length of the weights.
-    fn read(bytes: &[u8]) -> Result<Self, BlobError> {
+    /// Every check from the magic to the CRC.
+    fn check(bytes: &[u8]) -> Result<Self, BlobError> {
         let short = BlobError::TooShort { needed: HEADER_LEN + FOOTER_LEN, got: bytes.len() };
         match u32_at(bytes.first_chunk::<4>().ok_or(short)?, 0) {
             MAGIC => {}
@@ -96,23 +96,13 @@ impl Header {
         if weights_len != expected {
             return Err(BlobError::WeightsLength { expected, got: weights_len });
         }
-        let weights_end = usize::try_from(HEADER_LEN as u64 + weights_len);
-        let got = bytes.len() as u64;
-        let weights_end = weights_end
-            .map_err(|_| BlobError::Length { expected: HEADER_LEN as u64 + weights_len, got })?;
-        Ok(Self { shape, dtype, has_trailer, weights_end })
-    }
-
-    /// Every check from the magic to the CRC.
-    fn check(bytes: &[u8]) -> Result<Self, BlobError> {
-        let header = Self::read(bytes)?;
-        let weights_end = header.weights_end as u64;
-        let least = match header.has_trailer {
+        let weights_end = HEADER_LEN as u64 + weights_len;
+        let least = match has_trailer {
             false => weights_end,
             true => weights_end.next_multiple_of(4) + RECORD_HEADER_LEN as u64,
         } + FOOTER_LEN as u64;
         let got = bytes.len() as u64;
-        if got < least || (got > least && !header.has_trailer) {
+        if got < least || (got > least && !has_trailer) {
             return Err(BlobError::Length { expected: least, got });
         }
 
@@ -121,35 +111,9 @@ impl Header {
         if stored != computed {
             return Err(BlobError::Crc { stored, computed });
         }
-        Ok(header)
+        // It fits: the file is longer.
+        Ok(Self { shape, dtype, has_trailer, weights_end: weights_end as usize })
     }
-}
-
-/// Finds out how many bytes the blob at the start of `bytes` takes, where more may follow: a flash
-/// partition is larger than what it holds. Neither records nor the CRC are judged.
-///
-/// # Errors
-///
-/// As [`WeightBlob::parse`] up to the length of the weights; [`BlobError::Length`] when the blob
-/// does not end within `bytes`.
-pub fn stored_len(bytes: &[u8]) -> Result<usize, BlobError> {
-    let header = Header::read(bytes)?;
-    let got = bytes.len() as u64;
-    let mut end = header.weights_end as u64;
-    let mut is_open = header.has_trailer;
-    while is_open {
-        let start = end.next_multiple_of(4);
-        let short = BlobError::Length { expected: start + RECORD_HEADER_LEN as u64, got };
-        let rest = usize::try_from(start).ok().and_then(|start| bytes.get(start..));
-        let record = rest.and_then(<[u8]>::first_chunk::<RECORD_HEADER_LEN>).ok_or(short)?;
-        is_open = record[0] != tag::END;
-        end = start + RECORD_HEADER_LEN as u64 + u64::from(u32_at(record, 4));
-    }
-    let expected = end.next_multiple_of(if header.has_trailer { 4 } else { 1 }) + FOOTER_LEN as u64;
-    if expected > got {
-        return Err(BlobError::Length { expected, got });
-    }
-    Ok(expected as usize)
 }
 
 /// Walks over the frames of the records. At most 256 of them, as no tag may come twice.
