@@ -1,11 +1,15 @@
 //! The firmware: built, looked at and run on machines that are not there.
 
+mod images;
 mod literals;
+mod qemu;
+mod selects;
 mod tools;
 mod xtensa;
 
 use std::fs;
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::project::Project;
@@ -14,8 +18,13 @@ use crate::sys::{self, Result, at, capture};
 use tools::Tools;
 pub use tools::are_possible;
 
+/// The ESP32-S3 image.
+const IMAGE: &str = "csi-node-image";
 /// The core as a program of qemu's user mode.
 const USER: &str = "csi-user";
+
+/// What the flash of the emulated board holds in tests.
+const MODEL: &str = "fixtures/models/aether_seeded.rvne";
 
 /// Where the results are.
 fn folder(project: &Project) -> Result<PathBuf> {
@@ -28,11 +37,22 @@ fn lock(project: &Project) -> Result<fs::File> {
     sys::lock(&project.target.join("xtask-firmware.lock"))
 }
 
+/// Builds the image, as ELF.
+fn build_node(project: &Project, tools: &Tools) -> Result<PathBuf> {
+    let source = project.root.join("firmware/image");
+    let objects = xtensa::compile(project, tools, IMAGE)?;
+    let start = xtensa::assemble(project, tools, "image-start", &source.join("start.S"))?;
+    let out = folder(project)?.join("node.elf");
+    let files = [start.as_path(), &objects.package, &objects.builtins];
+    xtensa::link(tools, &source.join("flash.ld"), &files, &out)?;
+    Ok(out)
+}
+
 /// Builds the program of qemu's user mode.
 fn build_user(project: &Project, tools: &Tools) -> Result<PathBuf> {
     let source = project.root.join("firmware/user");
     let objects = xtensa::compile(project, tools, USER)?;
-    let start = xtensa::assemble(project, tools, &source.join("start.S"))?;
+    let start = xtensa::assemble(project, tools, "user-start", &source.join("start.S"))?;
     let out = folder(project)?.join("user.elf");
     let files = [start.as_path(), &objects.package, &objects.builtins];
     xtensa::link(tools, &source.join("link.ld"), &files, &out)?;
@@ -47,7 +67,57 @@ fn build_user(project: &Project, tools: &Tools) -> Result<PathBuf> {
 pub fn build(project: &Project) -> Result<()> {
     let tools = tools::find()?;
     let _lock = lock(project)?;
-    build_user(project, &tools).map(|_| ())
+    build_user(project, &tools)?;
+    let elf = build_node(project, &tools)?;
+    images::make(project, &tools, &elf)
+}
+
+/// Boots the image in QEMU with its serial line on a TCP port, until someone ends it.
+///
+/// # Errors
+///
+/// When the image does not build, or QEMU ends by itself.
+pub fn emulate(project: &Project, port: u16, weights: Option<&Path>) -> Result<()> {
+    build(project)?;
+    let (tools, folder) = (tools::find()?, folder(project)?);
+    let elf = qemu::file(&folder);
+    qemu::prepare(&folder.join("merged.bin"), weights, &elf)?;
+    println!("the node's serial line is at 127.0.0.1:{port}; it starts when someone connects");
+    let status = qemu::start(&tools, &elf, port)?.wait().map_err(|error| error.to_string())?;
+    if status.success() { Ok(()) } else { Err(format!("QEMU ended with {status}")) }
+}
+
+/// Boots the image in QEMU and runs the test that talks to it.
+fn test_in_qemu(project: &Project, tools: &Tools) -> Result<()> {
+    let folder = folder(project)?;
+    let elf = qemu::file(&folder);
+    let model = project.root.join(MODEL);
+    qemu::prepare(&folder.join("merged.bin"), Some(&model), &elf)?;
+    let port = free_port()?;
+    let mut machine = qemu::start(tools, &elf, port)?;
+    let result = capture(
+        project
+            .cargo()
+            .args(["test", "--quiet", "--package", IMAGE, "--test", "serial_line"])
+            .env("CSI_LAB_QEMU", format!("127.0.0.1:{port}")),
+    );
+    machine.kill().and_then(|()| machine.wait()).map_err(|error| error.to_string())?;
+    result.map(|_| ())
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+}
+
+/// Builds everything and runs it in QEMU.
+///
+/// # Errors
+///
+/// When anything fails.
+pub fn verify(project: &Project) -> Result<()> {
+    build(project)?;
+    test_in_qemu(project, &tools::find()?)
 }
 
 /// Returns the table of hashes that Xtensa code computes, as it prints it.

@@ -34,6 +34,8 @@ cargo xtask bench kernel [--quick] [--write]
                                    measure attention natively, in node and in Chromium
 cargo xtask bench accuracy [--write]
                                    hold every pattern against dense attention
+cargo xtask firmware               build the node's image into target/firmware
+cargo xtask qemu [--port N] [--weights FILE]   boot that image in QEMU, serial line on TCP
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
 
@@ -73,6 +75,8 @@ fn dispatch(words: &[&str]) -> Result<()> {
             bits::check(&project, &page, Some(&firmware::bits(&project)?))
         }),
         ["bench", what @ ..] => bench::run(what),
+        ["firmware"] => firmware::build(&Project::find()?),
+        ["qemu", options @ ..] => emulate(options),
         ["vendor"] => vendor::fill(&Project::find()?),
         _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),
     }
@@ -87,6 +91,20 @@ fn built() -> Result<(Project, wasm::Page)> {
     let project = Project::find()?;
     let page = wasm::build(&project)?;
     Ok((project, page))
+}
+
+fn emulate(options: &[&str]) -> Result<()> {
+    let (mut port, mut weights) = (5555, None);
+    let mut rest = options.iter();
+    while let Some(&option) = rest.next() {
+        let value = rest.next().ok_or_else(|| format!("{option} needs a value"))?;
+        match option {
+            "--port" => port = value.parse().map_err(|_| "--port needs a number to 65535")?,
+            "--weights" => weights = Some(std::path::Path::new(value)),
+            _ => return Err(format!("cargo xtask qemu does not know `{option}`\n{}", help())),
+        }
+    }
+    firmware::emulate(&Project::find()?, port, weights)
 }
 
 fn lab(options: &[&str]) -> Result<()> {

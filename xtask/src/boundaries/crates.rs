@@ -163,6 +163,7 @@ pub fn lock_sources(project: &Project) -> Result<Vec<String>> {
         fs::read_to_string(&path).map_err(at(&path))
     };
     let mut findings = judge_cargo_lock(&text("Cargo.lock")?);
+    findings.extend(judge_cargo_lock(&text("firmware/parts/Cargo.lock")?));
     for lock in ["web/package-lock.json", "bench/package-lock.json"] {
         findings.extend(judge_npm_lock(lock, &text(lock)?));
     }

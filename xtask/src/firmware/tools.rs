@@ -13,6 +13,7 @@ const RUSTC: &str = "/usr/bin/rustc";
 const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/core/src/lib.rs";
 const LINKER: &str = "xtensa-lx106-elf-ld";
 const USER: &str = "qemu-xtensa";
+const SYSTEM: &str = "qemu-system-xtensa";
 
 /// The compilers that build the node so that its bits are right: minor version and LLVM's major
 /// one. The back-end is young, and another version fails in other places.
@@ -24,9 +25,13 @@ const UNTRIED: &str = "CSI_LAB_UNTRIED_COMPILER";
 /// Everything there is, with versions that were tried.
 pub struct Tools {
     pub rustc: PathBuf,
+    /// From LLVM's intermediate language to assembly.
+    pub compiler: PathBuf,
     pub assembler: PathBuf,
     pub linker: PathBuf,
     pub user: PathBuf,
+    pub system: PathBuf,
+    pub version: Version,
 }
 
 /// Finds the programs, and installs Debian's packages when some are missing.
@@ -82,10 +87,14 @@ fn look() -> Result<std::result::Result<Tools, Vec<String>>> {
             PathBuf::new()
         })
     };
-    let [assembler, linker, user] = [&format!("llvm-mc-{llvm}"), LINKER, USER].map(&mut program);
+    let [compiler, assembler, linker, user, system] =
+        [&format!("llc-{llvm}"), &format!("llvm-mc-{llvm}"), LINKER, USER, SYSTEM]
+            .map(&mut program);
     let rustc = PathBuf::from(RUSTC);
     Ok(match version {
-        Some(_) if missing.is_empty() => Ok(Tools { rustc, assembler, linker, user }),
+        Some(version) if missing.is_empty() => {
+            Ok(Tools { rustc, compiler, assembler, linker, user, system, version })
+        }
         _ => Err(missing),
     })
 }

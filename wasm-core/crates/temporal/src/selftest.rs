@@ -41,6 +41,7 @@ pub fn bits() -> Vec<(&'static str, u64)> {
 
 /// Computes the rows of [`bits`] that take no code which a node does not have anyway: functions,
 /// windows and streams of rows as they run there, features.
+#[inline(never)]
 pub fn node_bits() -> Vec<(&'static str, u64)> {
     let mut table = Vec::new();
     functions(&mut table);

@@ -1,0 +1,134 @@
+//! What is flashed: bootloader, partition table and application, alone and as one file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::tools::Tools;
+use super::xtensa;
+use crate::project::Project;
+use crate::sys::{self, Result, at, capture, run};
+
+/// Makes images of ELF files. A workspace of its own, so it is built beside the others.
+const MAKER: &str = "firmware/parts";
+const PARTITIONS: &str = "firmware/image/partitions.csv";
+
+/// One file and where it goes.
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
+    offset: usize,
+    bytes: usize,
+    sha256: String,
+    name: String,
+}
+
+/// Writes bootloader.bin, partitions.bin, app.bin, merged.bin and manifest.json beside the ELF.
+///
+/// # Errors
+///
+/// When the ELF is no image, or a file cannot be written.
+pub fn make(project: &Project, tools: &Tools, elf: &Path) -> Result<()> {
+    let folder = elf.parent().ok_or("the ELF is in no folder")?;
+    let listed = capture(
+        std::process::Command::new(maker(project)?)
+            .arg(elf)
+            .arg(project.root.join(PARTITIONS))
+            .arg(folder),
+    )?;
+    let parts = parse(&listed)?;
+    let read = |name: &str| {
+        let path = folder.join(format!("{name}.bin"));
+        fs::read(&path).map_err(at(&path))
+    };
+    let merged = merge(
+        &parts
+            .iter()
+            .map(|part| Ok((part.offset, read(&part.name)?)))
+            .collect::<Result<Vec<_>>>()?,
+    );
+    sys::write_atomically(&folder.join("merged.bin"), &merged)?;
+    let manifest = manifest(&parts, tools, merged.len());
+    sys::write_atomically(&folder.join("manifest.json"), manifest.as_bytes())
+}
+
+fn maker(project: &Project) -> Result<PathBuf> {
+    let target = xtensa::work(project).join("parts");
+    run(project
+        .cargo()
+        .args(["build", "--quiet", "--locked", "--manifest-path"])
+        .arg(project.root.join(MAKER).join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", &target))?;
+    Ok(target.join("debug").join(format!("csi-flash-parts{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Reads the maker's lines: `0x8000 3072 cd38... partitions`.
+fn parse(listed: &str) -> Result<Vec<Part>> {
+    let part = |line: &str| {
+        let mut words = line.split(' ');
+        Some(Part {
+            offset: usize::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?,
+            bytes: words.next()?.parse().ok()?,
+            sha256: words.next().filter(|hash| hash.len() == 64)?.to_string(),
+            name: words.next()?.to_string(),
+        })
+    };
+    let parts: Option<Vec<Part>> = listed.lines().map(part).collect();
+    parts.filter(|parts| parts.len() == 3).ok_or_else(|| format!("not three parts: {listed}"))
+}
+
+/// One file to write from offset 0: erased flash between the parts.
+fn merge(parts: &[(usize, Vec<u8>)]) -> Vec<u8> {
+    let end = parts.iter().map(|(offset, bytes)| offset + bytes.len()).max().unwrap_or(0);
+    let mut merged = vec![0xFF; end];
+    for (offset, bytes) in parts {
+        merged[*offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+    merged
+}
+
+fn manifest(parts: &[Part], tools: &Tools, merged: usize) -> String {
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            serde_json::json!({
+                "file": format!("{}.bin", part.name),
+                "offset": part.offset,
+                "bytes": part.bytes,
+                "sha256": part.sha256,
+            })
+        })
+        .collect();
+    let manifest = serde_json::json!({
+        "chip": "esp32s3",
+        "flash": { "mode": "dio", "frequency": "80m", "bytes": 0x40_0000 },
+        "version": env!("CARGO_PKG_VERSION"),
+        "compiler": format!("rustc {} with LLVM {}", tools.version.release, tools.version.llvm),
+        "parts": parts,
+        "merged": { "file": "merged.bin", "offset": 0, "bytes": merged },
+    });
+    format!("{manifest:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_makers_lines_are_read_whole_or_refused() {
+        let hash = "0".repeat(64);
+        let line = |offset: &str, name: &str| format!("{offset} 12 {hash} {name}\n");
+        let good =
+            line("0x0", "bootloader") + &line("0x8000", "partitions") + &line("0x10000", "app");
+        let parts = parse(&good).unwrap();
+        assert_eq!(parts[1].offset, 0x8000);
+        assert_eq!((parts[2].bytes, parts[2].name.as_str()), (12, "app"));
+        for wrong in [good.replace("0x8000", "8000"), good.replace(" 12", " x"), line("0x0", "a")] {
+            assert!(parse(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn between_parts_is_erased_flash() {
+        let merged = merge(&[(0, vec![1, 2]), (4, vec![3])]);
+        assert_eq!(merged, [1, 2, 0xFF, 0xFF, 3]);
+    }
+}
