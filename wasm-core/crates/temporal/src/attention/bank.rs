@@ -7,7 +7,7 @@
 //!   reads it;
 //! - `Bank<f32>`: as the tensors have it, for groups whose heads all read one key head: a number is
 //!   put into all lanes when it is read;
-//! - `Bank<u64>`, `Bank<u16>`: the same two with every number rounded to binary16.
+//! - `Bank<[u16; 4]>`, `Bank<u16>`: the same two with every number rounded to binary16.
 //!
 //! A landmark's mean is the sum of its tokens, oldest first, divided by their number. A block of a
 //! pyramid has the mean of its two halves, `(left + right) * 0.5`.
@@ -133,7 +133,7 @@ impl Element for u16 {
         if IS_VECTOR {
             F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
         } else {
-            F32x4::splat(half::widen(self))
+            F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
         }
     }
 
@@ -148,29 +148,29 @@ impl Element for u16 {
     }
 }
 
-/// Four binary16 numbers, lane 0 in the low bits.
-impl Element for u64 {
+/// Four binary16 numbers, of which a target without lanes reads one at a time.
+impl Element for [u16; LANES] {
     const IS_SHARED: bool = false;
 
     type Wide = F32x4;
 
     #[inline(always)]
     fn widen(self) -> F32x4 {
-        F32x4::from_halves(self)
+        F32x4::from_halves(pack(self))
     }
 
     #[inline(always)]
     fn narrow(wide: F32x4) -> Self {
-        pack(wide.to_array().map(u16::narrow))
+        wide.to_array().map(u16::narrow)
     }
 
     #[inline(always)]
     fn lanes(self) -> F32x4 {
-        F32x4::from_halves(self)
+        F32x4::from_halves(pack(self))
     }
 
     fn lane(&self, lane: usize) -> f32 {
-        half::widen((*self >> (16 * lane)) as u16)
+        half::widen(self[lane])
     }
 
     fn put(token: &[f32], dim: usize, q_heads: usize, row: &mut [Self]) {
@@ -178,7 +178,7 @@ impl Element for u64 {
         for (group, row) in row.chunks_exact_mut(dim).enumerate() {
             let heads = heads_of(group, q_heads).map(|head| head / group_size);
             for (d, to) in row.iter_mut().enumerate() {
-                *to = pack(heads.map(|head| u16::narrow(token[head * dim + d])));
+                *to = heads.map(|head| u16::narrow(token[head * dim + d]));
             }
         }
     }

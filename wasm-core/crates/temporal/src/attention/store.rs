@@ -1,7 +1,7 @@
 //! Rows that outlive a pass, in the bank that their heads and their storage call for.
 
 use super::bank::{self, Bank, Element};
-use super::lanes::F32x4;
+use super::lanes::{F32x4, LANES};
 use super::plan::{Over, Plan};
 use super::stream::StreamShape;
 use super::tile::Scratch;
@@ -22,7 +22,7 @@ enum Rows {
     One(Bank<f32>),
     Lanes(Bank<F32x4>),
     OneHalf(Bank<u16>),
-    LanesHalf(Bank<u64>),
+    LanesHalf(Bank<[u16; LANES]>),
 }
 
 /// Does the same to whichever bank there is.
