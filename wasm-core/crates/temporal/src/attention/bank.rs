@@ -133,7 +133,7 @@ impl Element for u16 {
         if IS_VECTOR {
             F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
         } else {
-            F32x4::from_halves(u64::from(self) * 0x0001_0001_0001_0001)
+            F32x4::splat(half::widen(self))
         }
     }
 
