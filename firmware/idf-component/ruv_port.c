@@ -18,7 +18,7 @@ void ruv_port_unlock(void)
     portEXIT_CRITICAL(&s_lock);
 }
 
-_Noreturn void ruv_port_panic(const uint8_t *file, size_t len, uint32_t line)
+RUV_NORETURN void ruv_port_panic(const uint8_t *file, size_t len, uint32_t line)
 {
     ESP_LOGE("ruv_temporal", "fault at %.*s:%u", (int)len, (const char *)file, (unsigned)line);
     abort();

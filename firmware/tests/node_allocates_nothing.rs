@@ -4,8 +4,10 @@
 mod support;
 
 use csi_node::protocol::{Numbers, Request};
-use csi_node::{Config, Node};
+use csi_node::{Config, Model, Node};
+use csi_temporal::half::Storage;
 use csi_temporal::packet::{Packet, RawCsi};
+use csi_temporal::rvne::{AttentionRecord, Dtype, HeadShape, WeightBlob};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use support::{csi_blob, framed};
@@ -84,4 +86,26 @@ fn the_kernel_test_takes_less_memory_than_it_asks_for() {
     csi_temporal::selftest::window_bits();
     let taken = PEAK.get() - before;
     assert!(taken > 1024 && taken < 96 * 1024, "{taken} bytes");
+}
+
+/// 256 rows of 60 features, one layer of four heads of 8: everything that stays, weights included,
+/// and what a classification takes on top.
+#[test]
+fn the_working_set_is_within_its_budget() {
+    let shape =
+        HeadShape { input_dim: 60, q_heads: 4, kv_heads: 4, head_dim: 8, layers: 1, classes: 4 };
+    for (storage, budget) in [(Storage::F32, 128 * 1024), (Storage::F16, 64 * 1024)] {
+        let mut blob = WeightBlob::seeded(shape, 1, Dtype::F16).unwrap();
+        let record = AttentionRecord { storage, window_len: 256, ..AttentionRecord::default() };
+        blob.trailer.attention = Some(record);
+        let bytes = blob.encode().unwrap();
+        let before = BYTES.get();
+        let mut model = Model::load(&bytes, 0).unwrap();
+        PEAK.set(BYTES.get());
+        (0..256).for_each(|_| model.push(&[0.5; 60], false).unwrap());
+        model.classify().unwrap();
+        let (weights, taken) = (4 * blob.weights.len(), PEAK.get() - before);
+        println!("{storage:?}: {taken} bytes, {weights} of them weights");
+        assert!(taken - weights <= budget, "{storage:?}: {taken} bytes, {weights} of weights");
+    }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::project::Project;
-use crate::sys::{Result, at, capture, run, run_within};
+use crate::sys::{Result, at, capture, find_program, run, run_within};
 
 const COMPONENT: &str = "firmware/idf-component";
 const TASK: [&str; 2] = ["temporal_task.c", "temporal_weights.c"];
@@ -103,6 +103,7 @@ pub fn test(project: &Project) -> Result<()> {
     let libraries = [(Memory::Regions, &[][..]), (Memory::Malloc, MALLOC)]
         .map(|(memory, features)| Ok((memory, library(project, &folder, features)?)));
     let libraries: Vec<(Memory, PathBuf)> = libraries.into_iter().collect::<Result<_>>()?;
+    headers_suit_cpp(project)?;
     let sanitizers = sanitizers(&folder);
     for program in &PROGRAMS {
         let library = program.memory.map(|memory| {
@@ -136,6 +137,21 @@ fn embed(folder: &Path) -> Result<PathBuf> {
     ld.current_dir(folder).args(["-r", "-z", "noexecstack", "-b", "binary", "-o", "weights.o"]);
     run(ld.arg(NAME))?;
     Ok(folder.join("weights.o"))
+}
+
+/// C++ firmware includes the headers too. Without a C++ compiler this says nothing.
+fn headers_suit_cpp(project: &Project) -> Result<()> {
+    let Some(cpp) = find_program("c++") else {
+        println!("no c++ here: the headers were not tried with it");
+        return Ok(());
+    };
+    let mut cpp = Command::new(cpp);
+    cpp.current_dir(project.root.join(COMPONENT));
+    run(cpp.args(["-std=gnu++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]).args([
+        "-Iinclude",
+        "-Itest/idf",
+        "test/headers.cpp",
+    ]))
 }
 
 /// Checks of addresses and of undefined behaviour, where the compiler has them.

@@ -13,7 +13,7 @@ const CALLED: [&str; 2] = [include_str!("ffi/regions.rs"), include_str!("ffi/pan
 const TYPES: [(&str, &str); 18] = [
     ("esp_err_t", "EspErr"),
     ("void", "()"),
-    ("_Noreturn void", "!"),
+    ("RUV_NORETURN void", "!"),
     ("size_t", "usize"),
     ("size_t *", "*mut usize"),
     ("uint8_t", "u8"),

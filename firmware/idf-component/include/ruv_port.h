@@ -5,7 +5,10 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+#define RUV_NORETURN [[noreturn]]
 extern "C" {
+#else
+#define RUV_NORETURN _Noreturn
 #endif
 
 /* Keep every other task out of the library's heap. They nest. The build with malloc needs none. */
@@ -13,7 +16,7 @@ void ruv_port_lock(void);
 void ruv_port_unlock(void);
 
 /* The library found a fault of its own. Does not come back. `file` is not terminated. */
-_Noreturn void ruv_port_panic(const uint8_t *file, size_t len, uint32_t line);
+RUV_NORETURN void ruv_port_panic(const uint8_t *file, size_t len, uint32_t line);
 
 #ifdef __cplusplus
 }
