@@ -33,3 +33,11 @@ user_write:
     movi    a2, 13              # write(a6, a3, a4)
     syscall
     retw
+
+# At the address that the linker script starts with: where the plugin of `cargo xtask count` looks.
+    .section .text.mark, "ax"
+    .p2align 2
+    .global user_mark
+user_mark:
+    entry   a1, 32
+    retw

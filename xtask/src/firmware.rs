@@ -1,5 +1,6 @@
 //! The firmware: built, looked at and run on machines that are not there.
 
+mod count;
 mod images;
 mod literals;
 mod qemu;
@@ -20,6 +21,10 @@ pub use tools::are_possible;
 
 /// The ESP32-S3 image.
 const IMAGE: &str = "csi-node-image";
+/// The model for C.
+const LIBRARY: &str = "ruv-temporal";
+const LIBRARIES: [(&str, &str); 2] =
+    [("regions", "libruv_temporal.a"), ("malloc", "libruv_temporal_malloc.a")];
 /// The core as a program of qemu's user mode.
 const USER: &str = "csi-user";
 
@@ -37,10 +42,20 @@ fn lock(project: &Project) -> Result<fs::File> {
     sys::lock(&project.target.join("xtask-firmware.lock"))
 }
 
+/// Builds the library for C, once for each place that memory can come from. compiler_builtins stays
+/// outside: a toolchain of C brings its own.
+fn build_libraries(project: &Project, tools: &Tools) -> Result<()> {
+    for (features, file) in LIBRARIES {
+        let objects = xtensa::compile(project, tools, LIBRARY, Some(features))?;
+        xtensa::archive(tools, &objects.package, &folder(project)?.join(file))?;
+    }
+    Ok(())
+}
+
 /// Builds the image, as ELF.
 fn build_node(project: &Project, tools: &Tools) -> Result<PathBuf> {
     let source = project.root.join("firmware/image");
-    let objects = xtensa::compile(project, tools, IMAGE)?;
+    let objects = xtensa::compile(project, tools, IMAGE, None)?;
     let start = xtensa::assemble(project, tools, "image-start", &source.join("start.S"))?;
     let out = folder(project)?.join("node.elf");
     let files = [start.as_path(), &objects.package, &objects.builtins];
@@ -51,7 +66,7 @@ fn build_node(project: &Project, tools: &Tools) -> Result<PathBuf> {
 /// Builds the program of qemu's user mode.
 fn build_user(project: &Project, tools: &Tools) -> Result<PathBuf> {
     let source = project.root.join("firmware/user");
-    let objects = xtensa::compile(project, tools, USER)?;
+    let objects = xtensa::compile(project, tools, USER, None)?;
     let start = xtensa::assemble(project, tools, "user-start", &source.join("start.S"))?;
     let out = folder(project)?.join("user.elf");
     let files = [start.as_path(), &objects.package, &objects.builtins];
@@ -68,6 +83,7 @@ pub fn build(project: &Project) -> Result<()> {
     let tools = tools::find()?;
     let _lock = lock(project)?;
     build_user(project, &tools)?;
+    build_libraries(project, &tools)?;
     let elf = build_node(project, &tools)?;
     images::make(project, &tools, &elf)
 }
@@ -105,6 +121,17 @@ fn test_in_qemu(project: &Project, tools: &Tools) -> Result<()> {
     result.map(|_| ())
 }
 
+/// Counts instructions and compares them with what they may be.
+///
+/// # Errors
+///
+/// When the tools are missing, or more instructions are taken than `firmware/budget.txt` allows.
+pub fn count(project: &Project) -> Result<()> {
+    let tools = tools::find()?;
+    let _lock = lock(project)?;
+    count::check(project, &tools, &build_user(project, &tools)?)
+}
+
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
     listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
@@ -117,7 +144,8 @@ fn free_port() -> Result<u16> {
 /// When anything fails.
 pub fn verify(project: &Project) -> Result<()> {
     build(project)?;
-    test_in_qemu(project, &tools::find()?)
+    test_in_qemu(project, &tools::find()?)?;
+    count(project)
 }
 
 /// Returns the table of hashes that Xtensa code computes, as it prints it.

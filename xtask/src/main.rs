@@ -36,6 +36,7 @@ cargo xtask bench accuracy [--write]
                                    hold every pattern against dense attention
 cargo xtask firmware               build the node's image into target/firmware
 cargo xtask qemu [--port N] [--weights FILE]   boot that image in QEMU, serial line on TCP
+cargo xtask count                  count the node's instructions and compare with the budget
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
 
@@ -76,6 +77,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         }),
         ["bench", what @ ..] => bench::run(what),
         ["firmware"] => firmware::build(&Project::find()?),
+        ["count"] => firmware::count(&Project::find()?),
         ["qemu", options @ ..] => emulate(options),
         ["vendor"] => vendor::fill(&Project::find()?),
         _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),

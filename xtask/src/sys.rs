@@ -131,6 +131,14 @@ pub fn remove_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file; one that is not there is fine.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Returns the files of a folder and of its subfolders, sorted; without hidden ones and
 /// `node_modules`. A folder that is not there has none.
 pub fn files_under(folder: &Path) -> Vec<PathBuf> {

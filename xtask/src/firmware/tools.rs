@@ -28,6 +28,7 @@ pub struct Tools {
     /// From LLVM's intermediate language to assembly.
     pub compiler: PathBuf,
     pub assembler: PathBuf,
+    pub archiver: PathBuf,
     pub linker: PathBuf,
     pub user: PathBuf,
     pub system: PathBuf,
@@ -87,13 +88,19 @@ fn look() -> Result<std::result::Result<Tools, Vec<String>>> {
             PathBuf::new()
         })
     };
-    let [compiler, assembler, linker, user, system] =
-        [&format!("llc-{llvm}"), &format!("llvm-mc-{llvm}"), LINKER, USER, SYSTEM]
-            .map(&mut program);
+    let [compiler, assembler, archiver, linker, user, system] = [
+        &format!("llc-{llvm}"),
+        &format!("llvm-mc-{llvm}"),
+        &format!("llvm-ar-{llvm}"),
+        LINKER,
+        USER,
+        SYSTEM,
+    ]
+    .map(&mut program);
     let rustc = PathBuf::from(RUSTC);
     Ok(match version {
         Some(version) if missing.is_empty() => {
-            Ok(Tools { rustc, compiler, assembler, linker, user, system, version })
+            Ok(Tools { rustc, compiler, assembler, archiver, linker, user, system, version })
         }
         _ => Err(missing),
     })

@@ -33,10 +33,16 @@ pub struct Objects {
 /// # Errors
 ///
 /// When the package does not compile.
-pub fn compile(project: &Project, tools: &Tools, package: &str) -> Result<Objects> {
+pub fn compile(
+    project: &Project,
+    tools: &Tools,
+    package: &str,
+    features: Option<&str>,
+) -> Result<Objects> {
     let work = work(project);
     fs::create_dir_all(&work).map_err(at(&work))?;
-    let module = work.join(format!("{package}.ll"));
+    let name = features.map_or(package.to_string(), |features| format!("{package}-{features}"));
+    let module = work.join(format!("{name}.ll"));
     if !module.is_file() {
         // Cargo does not know of the file, so it would find everything fresh and write none.
         clean(project, tools, package)?;
@@ -44,6 +50,8 @@ pub fn compile(project: &Project, tools: &Tools, package: &str) -> Result<Object
     let mut cargo = cargo(project, tools, "rustc");
     cargo
         .args(["--package", package, "--lib", "--message-format", "json-render-diagnostics"])
+        .args(features.map(|_| "--no-default-features"))
+        .args(features.map(|features| format!("--features={features}")))
         .args(["--", &format!("--emit=llvm-ir={}", module.display())])
         // The library that cargo asks for as well is not used: stop before the back-end.
         .arg("-Cllvm-args=-stop-after=codegenprepare");
@@ -51,7 +59,7 @@ pub fn compile(project: &Project, tools: &Tools, package: &str) -> Result<Object
     let builtins = builtins_assembly(&messages)
         .ok_or_else(|| format!("`{}` built no compiler_builtins", shown(&cargo)))?;
     Ok(Objects {
-        package: assemble(project, tools, package, &generate(project, tools, package, &module)?)?,
+        package: assemble(project, tools, &name, &generate(project, tools, &name, &module)?)?,
         builtins: assemble(project, tools, "builtins", &builtins)?,
     })
 }
@@ -147,6 +155,20 @@ pub fn link(tools: &Tools, script: &Path, objects: &[&Path], out: &Path) -> Resu
     )
     .map(|_| ())
     .map_err(first)
+}
+
+/// Puts one object file into a library, the same bytes each time.
+///
+/// # Errors
+///
+/// When the archiver fails.
+pub fn archive(tools: &Tools, object: &Path, out: &Path) -> Result<()> {
+    // The archiver takes the file's name along, and that one holds a hash.
+    let member = out.with_extension("o");
+    fs::copy(object, &member).map_err(at(object))?;
+    sys::remove_file(out)?;
+    capture(Command::new(&tools.archiver).arg("rcsD").args([out, &member]))?;
+    sys::remove_file(&member)
 }
 
 /// Where the files between source and result are.
