@@ -3,7 +3,7 @@
 mod support;
 
 use csi_temporal::attention::map::{self, Heads};
-use csi_temporal::attention::{SparsePattern, Weighting, dense, sparse};
+use csi_temporal::attention::{SparsePattern, Weighting, Workspace, dense, sparse};
 use support::naive::{self, Over};
 use support::random::Random;
 use support::{Inputs, magnitude, max_abs_error, tolerance};
@@ -107,6 +107,47 @@ fn a_row_is_a_row_of_the_map() {
         assert_eq!(got, sparse[row * seq..][..seq]);
         let got = map::dense_row(&inputs.view(), true, row, Heads::One(0)).unwrap();
         assert_eq!(got, dense[row * seq..][..seq]);
+    }
+}
+
+/// Rows are handed out with their numbers, in the order asked for.
+#[test]
+fn some_rows_are_rows_of_the_map() {
+    let (inputs, pattern, weighting) = any_case(3);
+    let (input, seq) = (inputs.view(), inputs.q.seq());
+    let whole = map::sparse_map(&input, &pattern, weighting, Heads::Mean).unwrap();
+    let mut taken = Vec::new();
+    let rows = || (0..seq).rev().step_by(3);
+    map::sparse_rows(&input, &pattern, weighting, Heads::Mean, rows(), |row, weights| {
+        assert_eq!(weights, &whole[row * seq..][..seq]);
+        taken.push(row);
+    })
+    .unwrap();
+    assert_eq!(taken, rows().collect::<Vec<_>>());
+    let error = map::dense_rows(&input, true, Heads::Mean, [0, seq], |_, _| {}).unwrap_err();
+    assert_eq!(error.code(), "attention/row-out-of-range");
+}
+
+#[test]
+fn a_dense_pass_in_pieces_has_the_bits_of_the_whole() {
+    let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for seed in 0..30 {
+        let (inputs, ..) = any_case(seed);
+        let (input, mut workspace) = (inputs.view(), Workspace::new());
+        let [seq, q_heads, dim] = inputs.q.shape();
+        let whole = dense::forward(&input, true).unwrap();
+        let mut pieces = vec![0.0; whole.data().len()];
+        let step = 1 + seed as usize % 7;
+        for first in (0..seq).step_by(step) {
+            let rows = first..seq.min(first + step);
+            let out = &mut pieces[first * q_heads * dim..rows.end * q_heads * dim];
+            dense::rows_into(&input, true, rows, &mut workspace, out).unwrap();
+        }
+        assert_eq!(bits(&pieces), bits(whole.data()), "seed {seed}");
+        for rows in [seq..seq + 1, 1..0] {
+            let error = dense::rows_into(&input, true, rows, &mut workspace, &mut []).unwrap_err();
+            assert_eq!(error.code(), "attention/row-out-of-range");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::tile::{self, Scratch};
 use super::{AttentionError, Operand, Qkv, row};
 use crate::tensor::Tensor3;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Memory that forward passes work in. A pass that is no larger than an earlier one takes none.
 #[derive(Clone, Debug)]
@@ -59,32 +60,55 @@ pub(super) fn forward_into(
     workspace: &mut Workspace,
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
-    let (which, expected, got) = (Operand::Q, input.q.data().len(), out.len());
+    rows_into(input, over, 0..input.q.seq(), workspace, out)
+}
+
+/// As [`forward_into`], for the rows `rows` of the window alone: `out` is
+/// `[rows.len() * q_heads * dim]`.
+///
+/// # Errors
+///
+/// [`AttentionError::RowOutOfRange`]; as [`forward_into`].
+pub(super) fn rows_into(
+    input: &Qkv<'_>,
+    over: Over<'_>,
+    rows: Range<usize>,
+    workspace: &mut Workspace,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    let [seq, q_heads, dim] = input.q.shape();
+    if rows.start > rows.end || rows.end > seq {
+        return Err(AttentionError::RowOutOfRange { row: rows.start.max(rows.end), seq });
+    }
+    let (which, expected, got) = (Operand::Q, rows.len() * q_heads * dim, out.len());
     if got != expected {
         return Err(AttentionError::RowLength { which, expected, got });
     }
-    let Workspace { one, lanes, rows } = workspace;
-    if bank::is_shared(input.q.heads(), input.k.heads()) {
-        one.fill(input, over.blocks(input.q.seq()));
-        forward_over(one, rows, input, over, out)
+    let Workspace { one, lanes, rows: work } = workspace;
+    if bank::is_shared(q_heads, input.k.heads()) {
+        one.fill(input, over.blocks(seq));
+        forward_over(one, work, input, over, rows.start, out)
     } else {
-        lanes.fill(input, over.blocks(input.q.seq()));
-        forward_over(lanes, rows, input, over, out)
+        lanes.fill(input, over.blocks(seq));
+        forward_over(lanes, work, input, over, rows.start, out)
     }
 }
 
+/// Computes rows from `first` on, as many as `out` has.
 fn forward_over<E: Element>(
     bank: &mut Bank<E>,
     Rows { plan, scratch }: &mut Rows,
     input: &Qkv<'_>,
     over: Over<'_>,
+    first: usize,
     out: &mut [f32],
 ) -> Result<(), AttentionError> {
     push_means(bank, over);
     let [seq, q_heads, dim] = input.q.shape();
     let at_once = rows_at_once::<E>();
     let width = at_once * q_heads * dim;
-    let tiles = input.q.data().chunks(width).zip(out.chunks_mut(width));
+    let q = &input.q.data()[first * q_heads * dim..][..out.len()];
+    let tiles = q.chunks(width).zip(out.chunks_mut(width));
     for (tile, (q, out)) in tiles.enumerate() {
         let rows = at_once * q.len() / width;
         let advances = match over {
@@ -94,7 +118,7 @@ fn forward_over<E: Element>(
             _ => false,
         };
         if !advances {
-            plan.fill(over, at_once * tile, rows, seq, bank.first_block);
+            plan.fill(over, first + at_once * tile, rows, seq, bank.first_block);
         }
         if !attend_tile(bank, plan, q, input.slopes, scratch, out) {
             // Every row looks at its own token: what is not finite in the input shows here.
@@ -173,6 +197,22 @@ fn attend_tile_for<const VECTOR: bool, E: Element>(
         (false, true, _) => tile::attend::<true, 1, 2, E>,
     };
     attend(bank, plan, q, slopes, scratch, out)
+}
+
+/// Computes the weights of the one row of a plan for a group of heads: see [`tile::weights`].
+pub(super) fn weights<'s, E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    group: usize,
+    q: &[f32],
+    slopes: &[f32],
+    scratch: &'s mut Scratch,
+) -> Option<(&'s [F32x4], F32x4)> {
+    if IS_VECTOR {
+        tile::weights::<true, 8, E>(bank, plan, group, (q, slopes), scratch)
+    } else {
+        tile::weights::<false, 4, E>(bank, plan, group, (q, slopes), scratch)
+    }
 }
 
 /// Tells how many rows are best planned together.

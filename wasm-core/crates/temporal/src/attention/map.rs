@@ -3,11 +3,15 @@
 //! Entry `[i, j]` is the `A[i][j]` of `out[i] = sum over j of A[i][j] * v[j]`. A block of weight
 //! `w` over `n` tokens adds `w / n` to each of them, on top of what they get as tokens. Every row
 //! sums to 1 up to rounding. Weights come from the same arithmetic as the output.
+//!
+//! A whole map has `seq * seq` numbers; for a long window, `*_rows` hands out some rows, one at a
+//! time.
 
 use super::bank::Bank;
-use super::lanes::F32x4;
+use super::lanes::{F32x4, LANES};
 use super::plan::{Over, Plan};
 use super::row::RowOf;
+use super::tile::Scratch;
 use super::{AttentionError, Pyramid, Qkv, SparsePattern, Weighting, kernel};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -127,6 +131,52 @@ pub fn pyramid_map(
     all_rows(&Mapper::new(input, Over::Pyramid(*pyramid), heads)?)
 }
 
+/// Computes some rows of the dense map and hands each to `take`, with its number.
+///
+/// # Errors
+///
+/// As [`dense_row`]; `take` then has had the rows before.
+pub fn dense_rows(
+    input: &Qkv<'_>,
+    causal: bool,
+    heads: Heads,
+    rows: impl IntoIterator<Item = usize>,
+    take: impl FnMut(usize, &[f32]),
+) -> Result<(), AttentionError> {
+    some_rows(&Mapper::new(input, Over::Dense { causal }, heads)?, rows, take)
+}
+
+/// As [`dense_rows`], of the sparse map.
+///
+/// # Errors
+///
+/// As [`sparse_row`].
+pub fn sparse_rows(
+    input: &Qkv<'_>,
+    pattern: &SparsePattern,
+    weighting: Weighting,
+    heads: Heads,
+    rows: impl IntoIterator<Item = usize>,
+    take: impl FnMut(usize, &[f32]),
+) -> Result<(), AttentionError> {
+    some_rows(&Mapper::new(input, Over::Sparse { pattern, weighting }, heads)?, rows, take)
+}
+
+/// As [`dense_rows`], of the pyramid's map.
+///
+/// # Errors
+///
+/// As [`pyramid_row`].
+pub fn pyramid_rows(
+    input: &Qkv<'_>,
+    pyramid: &Pyramid,
+    heads: Heads,
+    rows: impl IntoIterator<Item = usize>,
+    take: impl FnMut(usize, &[f32]),
+) -> Result<(), AttentionError> {
+    some_rows(&Mapper::new(input, Over::Pyramid(*pyramid), heads)?, rows, take)
+}
+
 struct Mapper<'a> {
     input: &'a Qkv<'a>,
     over: Over<'a>,
@@ -150,48 +200,80 @@ impl<'a> Mapper<'a> {
     }
 
     /// Adds the weights of a row to `out`, which holds zeros.
-    fn row(
-        &self,
-        row: usize,
-        plan: &mut Plan,
-        weights: &mut Vec<f32>,
-        out: &mut [f32],
-    ) -> Result<(), AttentionError> {
-        plan.fill(self.over, row, 1, self.input.q.seq(), self.bank.first_block);
+    fn row(&self, row: usize, work: &mut Work, out: &mut [f32]) -> Result<(), AttentionError> {
+        let Work { plan, scratch } = work;
+        let ([seq, count, dim], slopes) = (self.input.q.shape(), self.input.slopes);
+        plan.fill(self.over, row, 1, seq, self.bank.first_block);
+        let q = &self.input.q.data()[row * count * dim..][..count * dim];
         let share = 1.0 / self.heads.len() as f32;
-        for head in self.heads.clone() {
-            let slope = self.input.slopes.get(head).copied().unwrap_or(0.0);
-            let one = RowOf { bank: &self.bank, plan, at: 0, head, slope };
-            let inverse_sum = one
-                .weigh(self.input.q.row(row, head), weights)
-                .ok_or(AttentionError::Overflow { token: row, head })?;
-            for (visit, weight) in plan.visits_of(0).zip(weights.iter()) {
-                let tokens = visit.stand.tokens;
-                let per_token = weight * inverse_sum * share / tokens.len() as f32;
-                out[tokens].iter_mut().for_each(|out| *out += per_token);
+        for group in self.heads.start / LANES..self.heads.end.div_ceil(LANES) {
+            let weighed = kernel::weights(&self.bank, plan, group, q, slopes, scratch);
+            let Some((weights, inverse_sum)) = weighed else {
+                return Err(self.overflow(row, plan));
+            };
+            let first = self.heads.start.max(group * LANES);
+            for head in first..self.heads.end.min((group + 1) * LANES) {
+                let inverse_sum = inverse_sum.to_array()[head % LANES];
+                // A plan of one row has no visit that the row does not make.
+                for (stands, weight) in plan.stands.iter().zip(weights) {
+                    let tokens = stands[0].tokens.clone();
+                    let weight = weight.to_array()[head % LANES];
+                    let per_token = weight * inverse_sum * share / tokens.len() as f32;
+                    out[tokens].iter_mut().for_each(|out| *out += per_token);
+                }
             }
         }
         Ok(())
     }
+
+    /// Names the first head whose scores left the range of `f32`.
+    #[cold]
+    fn overflow(&self, row: usize, plan: &Plan) -> AttentionError {
+        let overflows = |head: &usize| {
+            let slope = self.input.slopes.get(*head).copied().unwrap_or(0.0);
+            let one = RowOf { bank: &self.bank, plan, at: 0, head: *head, slope };
+            one.weigh(self.input.q.row(row, *head), &mut Vec::new()).is_none()
+        };
+        let head = (0..self.input.q.heads()).find(overflows).unwrap_or(0);
+        AttentionError::Overflow { token: row, head }
+    }
+}
+
+/// What rows are computed in.
+#[derive(Default)]
+struct Work {
+    plan: Plan,
+    scratch: Scratch,
+}
+
+fn some_rows(
+    mapper: &Mapper<'_>,
+    rows: impl IntoIterator<Item = usize>,
+    mut take: impl FnMut(usize, &[f32]),
+) -> Result<(), AttentionError> {
+    let seq = mapper.input.q.seq();
+    let (mut work, mut out) = (Work::default(), vec![0.0; seq]);
+    for row in rows {
+        if row >= seq {
+            return Err(AttentionError::RowOutOfRange { row, seq });
+        }
+        out.fill(0.0);
+        mapper.row(row, &mut work, &mut out)?;
+        take(row, &out);
+    }
+    Ok(())
 }
 
 fn one_row(mapper: &Mapper<'_>, row: usize) -> Result<Vec<f32>, AttentionError> {
-    let seq = mapper.input.q.seq();
-    if row >= seq {
-        return Err(AttentionError::RowOutOfRange { row, seq });
-    }
-    let mut out = vec![0.0; seq];
-    mapper.row(row, &mut Plan::default(), &mut Vec::new(), &mut out)?;
-    Ok(out)
+    let mut weights = Vec::new();
+    some_rows(mapper, [row], |_, row| weights.extend_from_slice(row))?;
+    Ok(weights)
 }
 
 fn all_rows(mapper: &Mapper<'_>) -> Result<Vec<f32>, AttentionError> {
     let seq = mapper.input.q.seq();
     check_seq(seq)?;
-    let (mut plan, mut weights) = (Plan::default(), Vec::new());
-    let mut out = vec![0.0; seq * seq];
-    for (row, out) in out.chunks_exact_mut(seq.max(1)).enumerate() {
-        mapper.row(row, &mut plan, &mut weights, out)?;
-    }
+    let mut out = Vec::with_capacity(seq * seq);
+    some_rows(mapper, 0..seq, |_, row| out.extend_from_slice(row))?;
     Ok(out)
 }

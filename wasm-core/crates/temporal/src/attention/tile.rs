@@ -74,35 +74,82 @@ pub(super) fn attend<const TOGETHER: bool, const Q: usize, const T: usize, E: El
     let Scratch { q: queries, weights, means } = scratch;
     let mut faults = F32x4::splat(0.0);
     for group in 0..heads.div_ceil(LANES) {
-        let in_lanes = heads_of(group, heads);
-        for (token, queries) in q.chunks_exact(width).zip(queries.chunks_exact_mut(dim)) {
-            interleave(token, dim, in_lanes, queries);
-        }
-        score::<TOGETHER, Q, T, E>(bank, group, &plan.reads, queries, weights);
-        let weights = &mut weights[..Q * visits];
-        let mut scale = F32x4::splat(bank.scale);
-        if !plan.bias.is_empty() {
-            for (score, bias) in weights.iter_mut().zip(&plan.bias[group * visits..]) {
-                *score = *score * scale + *bias;
-            }
-            scale = F32x4::splat(1.0);
-        } else if slopes.is_empty() && plan.has_bonus {
-            add_bonus::<Q>(plan, scale, weights);
-            scale = F32x4::splat(1.0);
-        } else if !slopes.is_empty() {
-            let slopes = in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0));
-            add_bias::<Q>(plan, scale, F32x4::from_array(slopes), weights);
-            scale = F32x4::splat(1.0);
-        }
-        let max = largest::<Q>(weights, scale, &plan.absent, &mut faults);
-        let inverse_sums = weigh::<TOGETHER, Q>(max, weights);
-        let weights = Weights { plan, weights: weights.as_chunks().0, inverse_sums: &inverse_sums };
+        let inverse_sums = weigh_group::<TOGETHER, Q, T, E>(
+            bank,
+            plan,
+            group,
+            (q, slopes),
+            (&mut *queries, &mut *weights),
+            &mut faults,
+        );
+        let weights = weights[..Q * visits].as_chunks().0;
+        let weights = Weights { plan, weights, inverse_sums: &inverse_sums };
         blend::<TOGETHER, Q, T, E>(bank, group, weights, means);
         for (token, means) in out.chunks_exact_mut(width).zip(means.chunks_exact(dim)) {
             deinterleave(means, dim, group * LANES, token, &mut faults);
         }
     }
     !faults.not_finite().any()
+}
+
+/// Computes the weights of the one row of a plan for a group of heads, `[visits]`, and what they are
+/// to be multiplied by; `None` when a number left the range of `f32`. `q` is `[q_heads * dim]`.
+pub(super) fn weights<'s, const TOGETHER: bool, const T: usize, E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    group: usize,
+    q_and_slopes: (&[f32], &[f32]),
+    scratch: &'s mut Scratch,
+) -> Option<(&'s [F32x4], F32x4)> {
+    let visits = plan.reads.len();
+    scratch.resize(bank.dim, visits.next_multiple_of(T));
+    let Scratch { q, weights, .. } = scratch;
+    let mut faults = F32x4::splat(0.0);
+    let [inverse_sum] = weigh_group::<TOGETHER, 1, T, E>(
+        bank,
+        plan,
+        group,
+        q_and_slopes,
+        (q, &mut *weights),
+        &mut faults,
+    );
+    (!faults.not_finite().any()).then_some((&weights[..visits], inverse_sum))
+}
+
+/// Fills the first `[visits][Q]` of `weights` for a group of heads and returns `1 / sum` for each
+/// row.
+#[inline(always)]
+fn weigh_group<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
+    bank: &Bank<E>,
+    plan: &Plan,
+    group: usize,
+    (q, slopes): (&[f32], &[f32]),
+    (queries, weights): (&mut [F32x4], &mut [F32x4]),
+    faults: &mut F32x4,
+) -> [F32x4; Q] {
+    let (dim, width, visits) = (bank.dim, q.len() / Q, plan.reads.len());
+    let in_lanes = heads_of(group, width / dim);
+    for (token, queries) in q.chunks_exact(width).zip(queries.chunks_exact_mut(dim)) {
+        interleave(token, dim, in_lanes, queries);
+    }
+    score::<TOGETHER, Q, T, E>(bank, group, &plan.reads, queries, weights);
+    let weights = &mut weights[..Q * visits];
+    let mut scale = F32x4::splat(bank.scale);
+    if !plan.bias.is_empty() {
+        for (score, bias) in weights.iter_mut().zip(&plan.bias[group * visits..]) {
+            *score = *score * scale + *bias;
+        }
+        scale = F32x4::splat(1.0);
+    } else if slopes.is_empty() && plan.has_bonus {
+        add_bonus::<Q>(plan, scale, weights);
+        scale = F32x4::splat(1.0);
+    } else if !slopes.is_empty() {
+        let slopes = in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0));
+        add_bias::<Q>(plan, scale, F32x4::from_array(slopes), weights);
+        scale = F32x4::splat(1.0);
+    }
+    let max = largest::<Q>(weights, scale, &plan.absent, faults);
+    weigh::<TOGETHER, Q>(max, weights)
 }
 
 /// Fills `scores` with the products of queries and keys.
