@@ -137,7 +137,7 @@ export interface Spectrum { k: Float64Array; amplitude: Float32Array; role: Subc
 export interface PipelineDto { bands: number; divideByMean: boolean; meanRemoval: "none" | "window" | "exponential"; timeConstantS: number; rateHz: number; lags: number[]; lagAbsolute: boolean }
 export interface PipelineInfo extends PipelineDto { featureDim: number; modelInputDim: number; matches: boolean; steps: string[]; usefulCount: number; heldRows: number; refusedFrames: number }
 export interface FeatureWindow { raster: Raster; firstSeconds: number; lastSeconds: number; rows: number; dim: number }
-export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean }
+export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean; pattern?: PatternArgs }
 export interface BlobInfo {
   name: string; shape: { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number };
   dtype: "f32" | "f16"; bytes: number; parameters: number; crc32Hex: string;
@@ -145,27 +145,34 @@ export interface BlobInfo {
   records: { tag: number; name: string; bytes: number; summary: string }[];
   trainedWith: string; classNames: string[];
   matrices: { name: string; rows: number; cols: number; min: number; max: number; mean: number; std: number; zeros: number }[];
-  attention: { stored: boolean; window: number; block: number; pattern: string; logStride: boolean; landmarks: boolean; globalToken: boolean; pooling: "mean" | "last"; windowLen: number; frameRateHz: number };
+  attention: { stored: boolean; window: number; block: number; pattern: string; says: string; kind: PatternKind | "dense"; perLevel: number; groups: number; logStride: boolean; landmarks: boolean; globalToken: boolean; pooling: "mean" | "last"; windowLen: number; frameRateHz: number };
   seedHex?: string;
 }
 export interface BlobConversion { info: BlobInfo; maxAbs: number; meanAbs: number; overflowed: number }
 export interface Histogram { edges: Float64Array; counts: Float32Array }
-/** `head` -1 shows the mean of all heads. */
-export interface AttentionArgs { frame: number; n: number; layer: number; head: number; window: number; block: number; logStride: boolean; landmarks: boolean; globalToken: boolean; lnCount: boolean; /** queries and keys brought to this magnitude; absent or 0: as the weights make them */ magnitude?: number; dark: boolean }
-/** `difference` is dense minus sparse: what sparse attention leaves out is positive. The maps of weights show decimal logarithms; no weight is transparent. */
-export interface AttentionResult {
-  n: number; firstSeconds: number; lastSeconds: number;
-  sparse: Raster; dense: Raster; difference: Raster;
-  x: Float64Array; perFrameMax: Float32Array; perFrameMean: Float32Array;
-  maxAbs: number; meanAbs: number; denseRms: number; edgesSparse: number; edgesDense: number; sparseMs: number; denseMs: number;
-  logitsSparse: Float32Array; logitsDense: Float32Array;
+export type PatternKind = "upstream" | "ln" | "pyramid" | "salient";
+export interface EdgesArgs { window: number; block: number; logStride: boolean; landmarks: boolean; globalToken: boolean }
+/** The numbers that belong to a kind; others may be there and say nothing. */
+export type PatternArgs = ({ kind: "upstream" | "ln" } & EdgesArgs) | { kind: "pyramid"; window: number; perLevel: number } | { kind: "salient"; window: number; groups: number };
+/** `head` -1 shows the mean of all heads. `upstream`: the edges that another pattern is compared with. */
+export interface AttentionArgs { frame: number; n: number; layer: number; head: number; pattern: PatternArgs; upstream: EdgesArgs; /** queries and keys brought to this magnitude; absent or 0: as the weights make them */ magnitude?: number; dark: boolean }
+/** The map shows decimal logarithms; no weight is transparent. A cell stands for `perCell` rows and columns: it shows the last of its rows, and of its columns the largest number. */
+export interface AttentionSparse { n: number; firstSeconds: number; lastSeconds: number; x: Float64Array; sparse: Raster; perCell: number; edgesSparse: number; edgesDense: number; sparseMs: number }
+/** `difference` is dense minus sparse: what the pattern leaves out is positive. `upstream` is null when the pattern is upstream's edges. */
+export interface AttentionDense {
+  dense: Raster; difference: Raster; perFrameMax: Float32Array; perFrameMean: Float32Array;
+  maxAbs: number; meanAbs: number; denseRms: number; denseMs: number;
+  upstream: null | { edges: number; meanAbs: number; maxAbs: number };
   saturated: null | { maxAbsButLast: number; maxAbsLast: number; magnitude: number; passes: boolean };
   scoreSpread: number;
 }
-export interface RowEdge { kind: "window" | "global" | "log-stride" | "landmark"; first: number; last: number; seconds: number; weightSparse: number; weightDense: number }
+export interface Logits { sparse: Float32Array; dense: Float32Array }
+/** `count` rows from the first to the last: all of them, or some where a group skips rows. */
+export interface RowEdge { kind: "window" | "global" | "log-stride" | "landmark" | "block" | "group"; first: number; last: number; count: number; seconds: number; weightSparse: number; weightDense: number }
 /** One row of the maps: its edges, and the weight of each token. */
 export interface AttentionRow { edges: RowEdge[]; sparse: Float32Array; dense: Float32Array }
-export interface SweepPoint { window: number; block: number; edges: number; maxAbs: number; meanAbs: number; ms: number }
+/** `size` is the block, the blocks per level or the groups, by the kind of the pattern. */
+export interface SweepPoint { window: number; size: number; edges: number; maxAbs: number; meanAbs: number; ms: number }
 export interface Classification { sparse: Float32Array; dense: Float32Array }
 /** What every thrown error has besides its `message`. */
 export interface LabErrorLike extends Error { code: string }

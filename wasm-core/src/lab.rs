@@ -5,15 +5,16 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use csi_lab::blob_view::{parse_dtype, parse_seed};
+use csi_lab::pattern::Pattern;
 use csi_lab::recording::Order;
 use csi_lab::session::{
     AttentionAsk, LabError, ModelAsk, Quantity, Session, WaterfallAsk, WaterfallKind,
 };
-use csi_temporal::attention::{EdgeKind, SparsePattern};
+use csi_temporal::attention::{Pyramid, Salient, SparsePattern};
 use csi_temporal::rvne::{Dtype, HeadShape};
 
 use crate::dto::{
-    double_array, flag, float_array, from_js, index, number, object, optional_number, raster,
+    double_array, flag, float_array, from_js, get, index, number, object, optional_number, raster,
     series, text, to_js,
 };
 use crate::error::{Result, bad_argument, thrown};
@@ -259,7 +260,10 @@ impl Lab {
         };
         let seed = parse_seed(&text(a, "seedHex")?).ok_or_else(|| refused(LabError::Seed))?;
         let dtype = if flag(a, "f16") { Dtype::F16 } else { Dtype::F32 };
-        to_js(self.0.blob_new(&ModelAsk { shape, seed, dtype }).map_err(refused)?)
+        let given = get(a, "pattern");
+        let pattern =
+            if given.is_undefined() { Pattern::default() } else { pattern_named(&given)? };
+        to_js(self.0.blob_new(&ModelAsk { shape, seed, dtype, pattern }).map_err(refused)?)
     }
 
     /// Opens a blob; a bad one leaves the old.
@@ -310,14 +314,38 @@ impl Lab {
         Ok(raster(&self.0.heat_map(matrix, dark).map_err(refused)?))
     }
 
-    /// Compares sparse with dense attention at the cursor.
-    #[wasm_bindgen(unchecked_return_type = "AttentionResult")]
+    /// Runs a pattern at the cursor; `attentionStep` then compares it with dense attention.
+    #[wasm_bindgen(unchecked_return_type = "AttentionSparse")]
     pub fn attention(
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs")] a: &JsValue,
     ) -> Result<JsValue> {
         let view = self.0.attention(&attention_ask(a)?, &now_ms).map_err(refused)?;
-        let saturated = view.saturated.map_or(JsValue::NULL, |saturated| {
+        let end = |time: Option<&f64>| time.copied().unwrap_or(0.0).into();
+        let sparse = &view.sparse;
+        Ok(object([
+            ("n", view.n.into()),
+            ("firstSeconds", end(view.times_s.first())),
+            ("lastSeconds", end(view.times_s.last())),
+            ("x", double_array(&view.times_s)),
+            ("sparse", raster(&sparse.map)),
+            ("perCell", sparse.per_cell.into()),
+            ("edgesSparse", sparse.edges.into()),
+            ("edgesDense", sparse.edges_dense.into()),
+            ("sparseMs", sparse.ms.into()),
+        ]))
+    }
+
+    /// Goes on with the comparison for about that long; null while there is more to do.
+    #[wasm_bindgen(js_name = attentionStep, unchecked_return_type = "AttentionDense | null")]
+    pub fn attention_step(
+        &mut self,
+        #[wasm_bindgen(js_name = budgetMs)] budget_ms: f64,
+    ) -> Result<JsValue> {
+        let Some(dense) = self.0.attention_step(budget_ms, &now_ms).map_err(refused)? else {
+            return Ok(JsValue::NULL);
+        };
+        let saturated = dense.saturated.map_or(JsValue::NULL, |saturated| {
             object([
                 ("maxAbsButLast", saturated.max_abs_but_last.into()),
                 ("maxAbsLast", saturated.max_abs_last.into()),
@@ -325,29 +353,36 @@ impl Lab {
                 ("passes", saturated.passes.into()),
             ])
         });
-        let end = |time: Option<&f64>| time.copied().unwrap_or(0.0).into();
+        let upstream = dense.upstream.map_or(JsValue::NULL, |upstream| {
+            object([
+                ("edges", upstream.edges.into()),
+                ("meanAbs", upstream.mean_abs.into()),
+                ("maxAbs", upstream.max_abs.into()),
+            ])
+        });
         Ok(object([
-            ("n", view.n.into()),
-            ("firstSeconds", end(view.times_s.first())),
-            ("lastSeconds", end(view.times_s.last())),
-            ("sparse", raster(&view.sparse)),
-            ("dense", raster(&view.dense)),
-            ("difference", raster(&view.difference)),
-            ("x", double_array(&view.times_s)),
-            ("perFrameMax", float_array(&view.divergence.per_frame_max)),
-            ("perFrameMean", float_array(&view.divergence.per_frame_mean)),
-            ("maxAbs", view.divergence.max_abs.into()),
-            ("meanAbs", view.divergence.mean_abs.into()),
-            ("denseRms", view.divergence.dense_rms.into()),
-            ("edgesSparse", view.edges_sparse.into()),
-            ("edgesDense", view.edges_dense.into()),
-            ("sparseMs", view.sparse_ms.into()),
-            ("denseMs", view.dense_ms.into()),
-            ("logitsSparse", float_array(&view.logits_sparse)),
-            ("logitsDense", float_array(&view.logits_dense)),
+            ("dense", raster(&dense.map)),
+            ("difference", raster(&dense.difference)),
+            ("perFrameMax", float_array(&dense.divergence.per_frame_max)),
+            ("perFrameMean", float_array(&dense.divergence.per_frame_mean)),
+            ("maxAbs", dense.divergence.max_abs.into()),
+            ("meanAbs", dense.divergence.mean_abs.into()),
+            ("denseRms", dense.divergence.dense_rms.into()),
+            ("denseMs", dense.ms.into()),
+            ("upstream", upstream),
             ("saturated", saturated),
-            ("scoreSpread", view.score_spread.into()),
+            ("scoreSpread", dense.score_spread.into()),
         ]))
+    }
+
+    /// What the whole head says of the window, run with the pattern and dense.
+    #[wasm_bindgen(unchecked_return_type = "Logits")]
+    pub fn logits(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "AttentionArgs")] a: &JsValue,
+    ) -> Result<JsValue> {
+        let logits = self.0.logits(&attention_ask(a)?).map_err(refused)?;
+        Ok(object([("sparse", float_array(&logits.sparse)), ("dense", float_array(&logits.dense))]))
     }
 
     /// Returns the edges and the weights of one row of the maps.
@@ -357,17 +392,12 @@ impl Lab {
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs & { row: number }")] a: &JsValue,
     ) -> Result<JsValue> {
         let row = self.0.attention_row(&attention_ask(a)?, index(a, "row")?).map_err(refused)?;
-        let kind = |kind| match kind {
-            EdgeKind::Window => "window",
-            EdgeKind::Global => "global",
-            EdgeKind::LogStride => "log-stride",
-            EdgeKind::Landmark => "landmark",
-        };
         let view = |edge: csi_lab::session::RowEdge| {
             object([
-                ("kind", kind(edge.kind).into()),
+                ("kind", edge.reason.name().into()),
                 ("first", edge.first.into()),
                 ("last", edge.last.into()),
+                ("count", edge.count.into()),
                 ("seconds", edge.seconds.into()),
                 ("weightSparse", edge.weight_sparse.into()),
                 ("weightDense", edge.weight_dense.into()),
@@ -380,13 +410,10 @@ impl Lab {
         ]))
     }
 
-    /// Starts a sweep over window and block size; returns how many points come.
+    /// Starts a sweep around the last pattern; returns how many points come.
     #[wasm_bindgen(js_name = sweepBegin)]
-    pub fn sweep_begin(
-        &mut self,
-        #[wasm_bindgen(unchecked_param_type = "AttentionArgs")] a: &JsValue,
-    ) -> Result<usize> {
-        self.0.sweep_begin(&attention_ask(a)?).map_err(refused)
+    pub fn sweep_begin(&mut self) -> Result<usize> {
+        self.0.sweep_begin(&now_ms).map_err(refused)
     }
 
     /// Computes the next points; an empty array says that the sweep is finished.
@@ -398,8 +425,8 @@ impl Lab {
         let points = self.0.sweep_step(budget_ms, &now_ms).map_err(refused)?;
         let view = |point: csi_lab::divergence::SweepPoint| {
             object([
-                ("window", point.window.into()),
-                ("block", point.block.into()),
+                ("window", point.pattern.window().into()),
+                ("size", second_number(&point.pattern).into()),
                 ("edges", point.edges.into()),
                 ("maxAbs", point.max_abs.into()),
                 ("meanAbs", point.mean_abs.into()),
@@ -435,16 +462,46 @@ fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
         n: index(a, "n")?,
         layer: index(a, "layer")?,
         head: if number(a, "head")? < 0.0 { None } else { Some(index(a, "head")?) },
-        pattern: SparsePattern {
-            window: index(a, "window")?,
-            block_size: index(a, "block")?,
-            log_stride: flag(a, "logStride"),
-            landmarks: flag(a, "landmarks"),
-            global_token: flag(a, "globalToken"),
-            causal: true,
-        },
-        ln_count: flag(a, "lnCount"),
+        pattern: pattern_named(&get(a, "pattern"))?,
+        upstream: edges(&get(a, "upstream"))?,
         magnitude: optional_number(a, "magnitude").filter(|m| *m != 0.0).map(|m| m as f32),
         dark: flag(a, "dark"),
     })
+}
+
+/// A pattern with the numbers that belong to its kind.
+fn pattern_named(a: &JsValue) -> Result<Pattern> {
+    match text(a, "kind")?.as_str() {
+        "upstream" => Ok(Pattern::Upstream(edges(a)?)),
+        "ln" => Ok(Pattern::LnCount(edges(a)?)),
+        "pyramid" => Ok(Pattern::Pyramid(Pyramid {
+            window: index(a, "window")?,
+            per_level: index(a, "perLevel")?,
+        })),
+        "salient" => Ok(Pattern::Salient(Salient {
+            window: index(a, "window")?,
+            groups: index(a, "groups")?,
+        })),
+        other => Err(bad_argument(format_args!("no pattern is called {other}"))),
+    }
+}
+
+fn edges(a: &JsValue) -> Result<SparsePattern> {
+    Ok(SparsePattern {
+        window: index(a, "window")?,
+        block_size: index(a, "block")?,
+        log_stride: flag(a, "logStride"),
+        landmarks: flag(a, "landmarks"),
+        global_token: flag(a, "globalToken"),
+        causal: true,
+    })
+}
+
+/// What a sweep varies beside the window.
+fn second_number(pattern: &Pattern) -> usize {
+    match pattern {
+        Pattern::Upstream(edges) | Pattern::LnCount(edges) => edges.block_size,
+        Pattern::Pyramid(pyramid) => pyramid.per_level,
+        Pattern::Salient(salient) => salient.groups,
+    }
 }

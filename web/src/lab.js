@@ -10,7 +10,13 @@
 /** @typedef {import("../pkg/wasm_core.js").PipelineDto} PipelineDto */
 /** @typedef {import("../pkg/wasm_core.js").BlobInfo} BlobInfo */
 /** @typedef {import("../pkg/wasm_core.js").AttentionArgs} AttentionArgs */
-/** @typedef {import("../pkg/wasm_core.js").AttentionResult} AttentionResult */
+/** @typedef {import("../pkg/wasm_core.js").AttentionSparse} AttentionSparse */
+/** @typedef {import("../pkg/wasm_core.js").AttentionDense} AttentionDense */
+/** @typedef {AttentionSparse & AttentionDense} AttentionResult */
+/** @typedef {import("../pkg/wasm_core.js").PatternKind} PatternKind */
+/** @typedef {import("../pkg/wasm_core.js").PatternArgs} PatternArgs */
+/** @typedef {import("../pkg/wasm_core.js").EdgesArgs} EdgesArgs */
+/** @typedef {import("../pkg/wasm_core.js").Logits} Logits */
 /** @typedef {import("../pkg/wasm_core.js").Raster} Raster */
 /** @typedef {import("../pkg/wasm_core.js").PlotArea} PlotArea */
 /** @typedef {import("../pkg/wasm_core.js").LineSpec} LineSpec */

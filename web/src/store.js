@@ -1,10 +1,10 @@
 // @ts-check
 // The state of the page: one object, one way to change it, one event when it changed.
+import { initialPattern } from "./patterns.js";
 
 /**
  * @typedef {"recording" | "attention" | "model" | "log"} Room
- * @typedef {{n: number, window: number, block: number, head: number, layer: number, logStride: boolean,
- *   landmarks: boolean, globalToken: boolean, lnCount: boolean, magnitude: number}} AttentionSettings
+ * @typedef {import("./patterns.js").PatternSettings & {n: number, head: number, layer: number, magnitude: number}} AttentionSettings
  * @typedef {{
  *   room: Room,
  *   dark: boolean,
@@ -48,7 +48,7 @@ export function initialState() {
     viewS: 10, // seconds that the plots over time show
     pipeline: null,
     blob: null,
-    attention: { n: 256, window: 32, block: 16, head: -1, layer: 0, logStride: true, landmarks: true, globalToken: true, lnCount: false, magnitude: 0 },
+    attention: { ...initialPattern(), n: 256, head: -1, layer: 0, magnitude: 0 },
     sideOpen: true,
   };
 }

@@ -10,7 +10,12 @@ core.initSync({ module: readFileSync(at("../pkg/wasm_core_bg.wasm")) });
 const walking = readFileSync(at("../../fixtures/recordings/walking_esp32_107hz.csv"));
 
 const DEFAULT_BLOB = { inputDim: 16, qHeads: 4, kvHeads: 1, headDim: 32, layers: 2, classes: 4, seedHex: "C5110007DEADBEEF", f16: false };
-const ATTENTION = { frame: 1800, n: 256, layer: 0, head: -1, window: 32, block: 16, logStride: true, landmarks: true, globalToken: true, lnCount: false, dark: true };
+const EDGES = { window: 32, block: 16, logStride: true, landmarks: true, globalToken: true };
+const ATTENTION = { frame: 1800, n: 256, layer: 0, head: -1, pattern: { kind: "upstream", ...EDGES }, upstream: EDGES, dark: true };
+const OTHERS = [{ kind: "ln", ...EDGES }, { kind: "pyramid", window: 16, perLevel: 4 }, { kind: "salient", window: 16, groups: 18 }];
+
+/** Both parts of an answer. */
+const compared = (lab, args) => ({ ...lab.attention(args), ...lab.attentionStep(Infinity) });
 
 /** A lab with the built-in recording open. */
 function opened() {
@@ -83,22 +88,56 @@ test("features, model and attention answer", () => {
   const histogram = lab.histogram(0, 20);
   assert.deepEqual([histogram.edges.length, histogram.counts.length], [21, 20]);
 
-  const result = lab.attention(ATTENTION);
+  const result = compared(lab, ATTENTION);
   for (const raster of [result.sparse, result.dense, result.difference]) isRaster(raster);
-  assert.deepEqual([result.n, result.x.length, result.perFrameMax.length], [256, 256, 256]);
+  assert.deepEqual([result.n, result.x.length, result.perFrameMax.length, result.perCell], [256, 256, 256, 1]);
   assert.equal(result.edgesDense, (256 * 257) / 2);
-  assert.equal(result.saturated, null);
-  assert.equal(lab.attention({ ...ATTENTION, window: 256, block: 256 }).saturated.passes, true);
+  assert.deepEqual([result.saturated, result.upstream], [null, null]);
+  const wide = { ...EDGES, window: 256, block: 256 };
+  assert.equal(compared(lab, { ...ATTENTION, pattern: { kind: "upstream", ...wide } }).saturated.passes, true);
   const { edges, sparse, dense } = lab.attentionRow({ ...ATTENTION, row: 255 });
   assert.deepEqual(new Set(edges.map((edge) => edge.kind)), new Set(["window", "global", "log-stride", "landmark"]));
   assert.deepEqual([sparse.length, dense.length], [256, 256]);
-  const points = [];
-  assert.equal(lab.sweepBegin(ATTENTION), 24);
-  for (let next = lab.sweepStep(5); next.length > 0; next = lab.sweepStep(5)) points.push(...next);
-  assert.equal(points.length, 24);
+  const logits = lab.logits(ATTENTION);
+  assert.deepEqual([logits.sparse.length, logits.dense.length], [4, 4]);
+  for (const pattern of [ATTENTION.pattern, ...OTHERS]) {
+    lab.attention({ ...ATTENTION, pattern });
+    const points = [];
+    assert.equal(lab.sweepBegin(), 24);
+    for (let next = lab.sweepStep(5); next.length > 0; next = lab.sweepStep(5)) points.push(...next);
+    assert.equal(points.length, 24);
+    const own = points.find(({ window, size }) => window === pattern.window && size === (pattern.block ?? pattern.perLevel ?? pattern.groups));
+    assert.equal(own.meanAbs, lab.attentionStep(Infinity).meanAbs);
+  }
   const classes = lab.classify({ frame: 1000, n: 64 });
   assert.ok(Math.abs(classes.sparse.reduce((a, b) => a + b) - 1) < 1e-6 && classes.dense.length === 4);
   assert.equal(lab.blobConvert("f16").info.dtype, "f16");
+});
+
+test("every pattern stands beside upstream's edges, and goes through a blob", () => {
+  const { lab } = opened();
+  lab.blobNew(DEFAULT_BLOB);
+  const upstream = compared(lab, ATTENTION);
+  for (const pattern of OTHERS) {
+    const result = compared(lab, { ...ATTENTION, pattern });
+    assert.deepEqual(result.upstream, { edges: upstream.edgesSparse, meanAbs: upstream.meanAbs, maxAbs: upstream.maxAbs });
+    const { edges } = lab.attentionRow({ ...ATTENTION, pattern, row: 255 });
+    if (pattern.kind !== "ln") assert.equal(edges.reduce((sum, edge) => sum + edge.count, 0), 256, "every past row once");
+    const blob = lab.blobNew({ ...DEFAULT_BLOB, pattern });
+    assert.deepEqual([blob.attention.kind, blob.attention.window, blob.attention.stored], [pattern.kind, pattern.window, pattern.kind !== "upstream"]);
+    assert.equal(lab.blobOpen("again", lab.blobBytes()).attention.says, blob.attention.says);
+    assert.match(blob.trainedWith, /^not trained/);
+  }
+});
+
+test("long windows are answered without maps of their size", () => {
+  const { lab } = opened();
+  lab.blobNew(DEFAULT_BLOB);
+  const { featureDim, modelInputDim, matches, steps, usefulCount, heldRows, refusedFrames, ...dto } = lab.pipeline();
+  lab.setPipeline({ ...dto, rateHz: 0 });
+  const result = compared(lab, { ...ATTENTION, frame: 2399, n: 4096 });
+  assert.deepEqual([result.n, result.perCell, result.sparse.width, result.dense.height], [2400, 5, 480, 480]);
+  assert.equal(result.perFrameMax.length, 2400);
 });
 
 test("replay runs on the recording's clock", () => {

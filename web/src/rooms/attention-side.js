@@ -2,18 +2,19 @@
 // The inspector of the Attention room: the pattern, the weights, the saturated check, one row's edges.
 import { button, check, facts, group, h, slider, table } from "../ui/dom.js";
 import { clock, integer, significant } from "../ui/format.js";
+import { fromBlob, numbersOf, patternOf, PATTERNS, placeOf, withNumbers } from "../patterns.js";
 
 /** @typedef {import("../lab.js").RowEdge} RowEdge */
-const WINDOWS = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
-const BLOCKS = [2, 4, 8, 16, 32, 64, 128];
-const ROWS = [64, 128, 256, 512, 1024];
+const ROWS = [64, 128, 256, 512, 1024, 2048, 4096];
+/** The largest window and block that the sliders reach, both. */
+const REACH = 128;
 /** 0: as the weights make them. */
 const MAGNITUDES = [0, 0.5, 1, 2, 4];
-const KINDS = /** @type {const} */ (["window", "global", "log-stride", "landmark"]);
+const KINDS = /** @type {const} */ (["window", "global", "log-stride", "landmark", "block", "group"]);
 
 /**
  * @param {HTMLElement} side @param {import("../main.js").Ctx} ctx
- * @param {() => import("../lab.js").AttentionResult | null} current
+ * @param {() => import("../lab.js").AttentionSparse | null} current  what the pattern gives now
  */
 export function mountAttentionSide(side, ctx, current) {
   const { store, signal } = ctx;
@@ -22,15 +23,20 @@ export function mountAttentionSide(side, ctx, current) {
   const now = store.state.attention;
 
   const rows = slider("Rows n", ROWS, now.n, (n) => set({ n }));
-  const windowSize = slider("Window", WINDOWS, now.window, (value) => set({ window: value }));
-  const block = slider("Block", BLOCKS, now.block, (value) => set({ block: value }));
-  windowSize.input.id = "slider-window";
-  block.input.id = "slider-block";
   rows.input.id = "slider-rows";
-  const stride = check("Log stride: also 1, 2, 4, 8 … rows back", now.logStride, (on) => set({ logStride: on }));
-  const landmarks = check("Landmarks: means of finished blocks", now.landmarks, (on) => set({ landmarks: on }));
-  const global = check("Global token: always the first row", now.globalToken, (on) => set({ globalToken: on }));
-  const ln = check("+ ln(count): a mean counts as many", now.lnCount, (on) => set({ lnCount: on }));
+  const kind = h("select", { id: "pattern-kind", class: "wide", "aria-label": "Pattern", on: { change: () => set({ kind: /** @type {import("../lab.js").PatternKind} */ (kind.value) }) } },
+    ...PATTERNS.map((each) => h("option", { value: each.kind }, each.name)));
+  const about = h("p", { class: "quiet-text" });
+  // Every number that some pattern has, once; those of the chosen one are shown.
+  const numbers = [...new Map(PATTERNS.flatMap((each) => each.numbers).map((number) => [number.key, number])).values()].map(({ key, label, steps }) => {
+    const made = slider(label, steps, steps[0], (value) => setNumbers({ [key]: value }));
+    made.input.id = `slider-${key}`;
+    return { key, ...made };
+  });
+  /** @param {Record<string, number | boolean>} patch */
+  const setNumbers = (patch) => store.update({ attention: { ...store.state.attention, ...withNumbers(store.state.attention, patch) } });
+  const switches = /** @type {const} */ ([["logStride", "Log stride: also 1, 2, 4, 8 … rows back"], ["landmarks", "Landmarks: means of finished blocks"], ["globalToken", "Global token: always the first row"]])
+    .map(([key, label]) => ({ key, ...check(label, now.edges[key], (on) => setNumbers({ [key]: on })) }));
   const head = h("select", { "aria-label": "Head", on: { change: () => set({ head: Number(head.value) }) } });
   const layer = h("select", { "aria-label": "Layer", on: { change: () => set({ layer: Number(layer.value) }) } });
 
@@ -38,7 +44,7 @@ export function mountAttentionSide(side, ctx, current) {
     ...MAGNITUDES.map((m) => h("option", { value: m }, m === 0 ? "as the weights make them" : `brought to ±${m}`)));
   const sharpness = h("p", { class: "quiet-text" }, "Random weights look at everything alike. Trained heads choose: bring queries and keys to their usual size, 1 to 4, to see what each pattern would miss. Maps, errors and the sweep change; logits stay those of the weights.");
 
-  const pattern = group("Pattern", rows.root, windowSize.root, block.root, stride.root, landmarks.root, global.root, ln.root);
+  const pattern = group("Pattern", rows.root, kind, about, ...numbers.map((each) => each.root), ...switches.map((each) => each.root));
   const weights = h("p", { id: "trained-with" });
   const looking = group("Shown", h("label", { class: "field" }, h("span", null, "Head"), head), h("label", { class: "field" }, h("span", null, "Layer"), layer), weights);
   const size = group("Queries and keys", magnitude, sharpness);
@@ -47,8 +53,9 @@ export function mountAttentionSide(side, ctx, current) {
   const edgesText = h("p", { class: "quiet-text" });
   const edgesTable = h("div", { class: "edges-table", tabindex: 0, role: "region", "aria-label": "Edges of the row" });
   const rowEdges = group("Edges of a row", edgesText, edgesTable);
-  const numbers = h("div");
-  side.append(pattern.root, size.root, saturated.root, looking.root, rowEdges.root, group("Outputs", numbers).root);
+  const outputs = h("div");
+  const logits = h("div", { id: "logits" });
+  side.append(pattern.root, size.root, saturated.root, looking.root, rowEdges.root, group("Outputs", outputs, logits).root);
 
   store.watch(["blob"], ({ blob, attention }) => {
     const { qHeads = 1, layers = 1 } = blob?.shape ?? {};
@@ -57,14 +64,26 @@ export function mountAttentionSide(side, ctx, current) {
     if (attention.head >= qHeads || attention.layer >= layers) set({ head: -1, layer: 0 });
     head.value = String(store.state.attention.head);
     layer.value = String(store.state.attention.layer);
+    // The room starts from what the weights are made for.
+    if (blob) set(fromBlob(store.state.attention, blob.attention));
     weights.textContent = blob ? `Weights: ${blob.trainedWith}.` : "No weights are open.";
   }, signal);
   store.watch(["attention"], ({ attention }) => {
-    windowSize.set(attention.window);
-    block.set(attention.block);
     rows.set(attention.n);
+    kind.value = attention.kind;
+    about.textContent = patternOf(attention.kind).about;
+    const values = numbersOf(attention);
+    for (const { key, root, set: show } of numbers) {
+      root.hidden = !(key in values);
+      if (!root.hidden) show(values[key]);
+    }
+    const isEdges = placeOf(attention.kind) === "edges";
+    for (const { key, root, input } of switches) {
+      root.hidden = !isEdges;
+      input.checked = attention.edges[key];
+    }
+    saturated.root.hidden = !isEdges;
     magnitude.value = String(attention.magnitude);
-    ln.root.hidden = !attention.landmarks;
   }, signal);
 
   /** @type {RowEdge[]} */
@@ -73,33 +92,37 @@ export function mountAttentionSide(side, ctx, current) {
 
   /** @param {import("../lab.js").AttentionResult} r */
   function result(r) {
-    const { window, block: size } = store.state.attention;
-    const largest = BLOCKS[BLOCKS.length - 1];
-    const rowsThen = Math.min(r.n, largest);
-    showSaturated(saturatedText, r, window, size, button(`Set rows, window and block to ${rowsThen <= 64 ? 64 : 128}`, () => {
-      const reach = rowsThen <= 64 ? 64 : 128;
-      set({ n: reach, window: reach, block: reach });
+    const { window, block } = store.state.attention.edges;
+    const reach = r.n <= 64 ? 64 : REACH;
+    showSaturated(saturatedText, r, window, block, button(`Set rows, window and block to ${reach}`, () => {
+      set({ ...withNumbers(store.state.attention, { window: reach, block: reach }), n: reach });
     }, { class: "button small" }));
-    numbers.replaceChildren(facts([
+    outputs.replaceChildren(facts([
       ["Rows", `${integer(r.n)}: ${clock(r.firstSeconds)} to ${clock(r.lastSeconds)}`],
       ["Dense output, rms", significant(r.denseRms)],
       ["Spread of the dense scores", significant(r.scoreSpread)],
-      ["Logits sparse", h("span", { class: "sparse-text mono" }, [...r.logitsSparse].map(significant).join("  "))],
-      ["Logits dense", h("span", { class: "dense-text mono" }, [...r.logitsDense].map(significant).join("  "))],
     ]));
   }
 
   const tableNumbers = () => ({
-    columns: ["kind", "first_row", "last_row", "time_s", "weight_sparse", "weight_dense"],
-    rows: edges.map((e) => /** @type {(string | number)[]} */ ([e.kind, e.first, e.last, e.seconds, e.weightSparse, e.weightDense])),
+    columns: ["kind", "first_row", "last_row", "rows", "time_s", "weight_sparse", "weight_dense"],
+    rows: edges.map((e) => /** @type {(string | number)[]} */ ([e.kind, e.first, e.last, e.count, e.seconds, e.weightSparse, e.weightDense])),
   });
 
   return {
     result,
+    /** Shows what the whole head says; nothing while that is not known. @param {import("../lab.js").Logits | null} l */
+    logits(l) {
+      logits.replaceChildren(facts([
+        ["Logits sparse", l ? h("span", { class: "sparse-text mono" }, [...l.sparse].map(significant).join("  ")) : "when nothing moves"],
+        ["Logits dense", l ? h("span", { class: "dense-text mono" }, [...l.dense].map(significant).join("  ")) : "when nothing moves"],
+      ]));
+    },
     /** Takes back what belonged to a result that is no more. */
     clear() {
       saturatedText.replaceChildren(h("p", { class: "quiet-text" }, "There is nothing to compare."));
-      numbers.replaceChildren();
+      outputs.replaceChildren();
+      logits.replaceChildren();
     },
     table: tableNumbers,
     /** @param {RowEdge[]} list @param {number} row */
@@ -115,11 +138,17 @@ export function mountAttentionSide(side, ctx, current) {
       const r = current();
       edgesText.textContent = `Row ${row}${r ? ` of ${r.n}, ${clock(r.x[row] ?? 0)}` : ""}: ${list.length} edges (${counts.map(([kind, n]) => `${n} ${kind}`).join(", ")}).`;
       edgesTable.replaceChildren(table(`Edges of row ${row}`, ["kind", "rows", "sparse", "dense"], [...list].reverse().map((e) => [
-        e.kind, e.first === e.last ? String(e.first) : `${e.first}–${e.last}`,
+        e.kind, rowsOf(e),
         h("span", { class: "number sparse-text" }, significant(e.weightSparse)), h("span", { class: "number dense-text" }, significant(e.weightDense)),
       ])));
     },
   };
+}
+
+/** Says which rows an edge stands for: 7, 8–15, or 3 of 8–40 where a group skips some. @param {RowEdge} edge */
+function rowsOf({ first, last, count }) {
+  if (first === last) return String(first);
+  return count === last - first + 1 ? `${first}–${last}` : `${count} of ${first}–${last}`;
 }
 
 /** @param {HTMLElement} root @param {import("../lab.js").AttentionResult} r @param {number} window @param {number} block @param {HTMLElement} mend */

@@ -2,6 +2,7 @@
 // The inspector of the Model room: make weights from shape and seed, open, convert.
 import { button, check, group, h } from "../ui/dom.js";
 import { integer, significant } from "../ui/format.js";
+import { fromBlob, initialPattern, numbersOf, patternArgs, patternOf, PATTERNS, withNumbers } from "../patterns.js";
 import { LabError } from "../lab.js";
 
 const DEFAULT_SEED = "C5110007DEADBEEF";
@@ -14,10 +15,26 @@ const SHAPE = /** @type {const} */ ([
 export function mountModelSide(side, { lab, store, signal, fail, journal, notices }, opening) {
   const inputs = SHAPE.map(([key, label, value]) => ({ key, input: h("input", { type: "number", class: "short", min: 1, max: 65535, step: 1, value, "aria-label": label }), label }));
   const seed = h("input", { type: "text", class: "mono", value: DEFAULT_SEED, maxlength: 18, spellcheck: "false", "aria-label": "Seed, hexadecimal" });
+  /** What the new weights are to look at. */
+  let pattern = initialPattern();
+  const kind = h("select", { id: "new-pattern", class: "wide", "aria-label": "Pattern of the new weights", on: { change: () => { pattern = { ...pattern, kind: /** @type {import("../lab.js").PatternKind} */ (kind.value) }; showPattern(); } } },
+    ...PATTERNS.map((each) => h("option", { value: each.kind }, each.name)));
+  const about = h("p", { class: "quiet-text" });
+  const numbers = h("div", { class: "contents" });
+  function showPattern() {
+    kind.value = pattern.kind;
+    const { about: sentence, numbers: own } = patternOf(pattern.kind);
+    about.textContent = sentence;
+    const values = numbersOf(pattern);
+    numbers.replaceChildren(...own.map(({ key, label, most }) => h("label", { class: "field" }, h("span", null, label),
+      h("input", { type: "number", class: "short", id: `new-${key}`, min: 0, max: most, step: 1, value: values[key], "data-label": label, "data-key": key, "aria-label": `${label} of the new weights` }))));
+  }
+  showPattern();
   const half = check("Half precision (f16)", false, () => {});
   const make = group("Make weights",
     ...inputs.map(({ label, input }) => h("label", { class: "field" }, h("span", null, label), input)),
     h("label", { class: "field" }, h("span", null, "Seed (hex)"), seed), half.root,
+    h("span", { class: "label" }, "Attention looks back over"), kind, about, numbers,
     button("Make weights", () => void makeBlob(), { class: "button", id: "blob-new" }),
     h("p", { class: "quiet-text" }, "Random weights: the shape runs and its cost is real, but it has learned nothing."));
 
@@ -30,17 +47,22 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
 
   async function makeBlob() {
     try {
-      const shape = Object.fromEntries(inputs.map(({ key, input, label }) => {
-        const value = Number(input.value);
-        if (input.value.trim() === "") throw new LabError("page/number", `${label} is empty or not a number`);
-        if (!Number.isInteger(value) || value < 0 || value > 65535) throw new LabError("page/number", `${label} is "${input.value}", not a whole number from 0 to 65535`);
-        return [key, value];
-      }));
-      const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked }));
+      const shape = Object.fromEntries(inputs.map(({ key, input, label }) => [key, whole(input, label)]));
+      const own = [...numbers.querySelectorAll("input")].map((input) => [input.dataset.key ?? "", whole(input, input.dataset.label ?? "")]);
+      pattern = withNumbers(pattern, Object.fromEntries(own));
+      const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked, pattern: patternArgs(pattern) }));
       store.update({ blob, pipeline: await lab.pipeline() });
       notices.settle("new weights");
       journal.add("info", `made weights: ${integer(blob.bytes)} bytes, seed ${blob.seedHex ?? seed.value}, CRC-32 ${blob.crc32Hex}`);
     } catch (error) { fail(error, "new weights"); }
+  }
+
+  /** Reads a whole number that a blob can hold. @param {HTMLInputElement} input @param {string} label */
+  function whole({ value: text, max }, label) {
+    const value = Number(text);
+    if (text.trim() === "") throw new LabError("page/number", `${label} is empty or not a number`);
+    if (!Number.isInteger(value) || value < 0 || value > Number(max)) throw new LabError("page/number", `${label} is "${text}", not a whole number from 0 to ${max}`);
+    return value;
   }
 
   /** @param {"f32" | "f16"} dtype */
@@ -58,6 +80,10 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
 
   store.watch(["blob"], ({ blob }) => {
     lost.textContent = "";
+    if (blob) {
+      pattern = fromBlob(pattern, blob.attention);
+      showPattern();
+    }
     asF32.disabled = !blob || blob.dtype === "f32";
     asF16.disabled = !blob || blob.dtype === "f16";
   }, signal);

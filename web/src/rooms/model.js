@@ -101,6 +101,7 @@ export function mountModel(root, side, ctx, opening) {
         ["Numbers", `${integer(blob.parameters)} × ${blob.dtype}`],
         ["CRC-32", h("code", { id: "blob-crc" }, `${blob.crc32Hex} ok`)],
         ["Seed", blob.seedHex ? h("code", null, blob.seedHex) : null],
+        ["Attention", h("span", { id: "blob-pattern" }, blob.attention.stored ? blob.attention.says : `${blob.attention.says}: what a file without the record means`)],
         ["Trained with", blob.trainedWith],
         ["Classes", blob.classNames.join(", ") || "no names"],
       ]));

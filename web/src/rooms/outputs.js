@@ -46,7 +46,9 @@ export function mountOutputs(root, { lab, store, signal, fail }) {
 
   const update = () => {
     const { recording, blob, attention, room, sideOpen } = store.state;
-    if (recording && blob && sideOpen && room === "recording") ask({ frame: lastFrame(store.state), n: attention.n });
+    // What a node classifies, not what the Attention room looks at.
+    const n = Math.min(attention.n, blob?.attention.windowLen || attention.n);
+    if (recording && blob && sideOpen && room === "recording") ask({ frame: lastFrame(store.state), n });
   };
   store.watch(["frame", "pipeline", "blob", "revision", "attention", "room", "sideOpen"], () => beforeFrame(update), signal);
 }

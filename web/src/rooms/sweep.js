@@ -1,9 +1,10 @@
 // @ts-check
-// Error against edges for many windows and blocks, computed in the worker in short slices while
+// Error against edges for many numbers of the chosen pattern, computed in the worker in short slices while
 // nothing else is asked; the current setting is marked.
 import { button, h } from "../ui/dom.js";
 import { integer, significant } from "../ui/format.js";
 import { createPlot } from "../ui/plot.js";
+import { patternOf, withNumbers } from "../patterns.js";
 
 /** @typedef {import("../lab.js").AttentionArgs} Args */
 const SLICE_MS = 12;
@@ -18,6 +19,9 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
   /** @type {import("../lab.js").SweepPoint[]} */
   let points = [];
   let total = 0;
+  /** The pattern that the points are of. @type {import("../lab.js").PatternKind} */
+  let kind = "upstream";
+  const second = () => patternOf(kind).numbers[1].label.toLowerCase();
   let key = "";
   let run = 0;
   let scale = { xMax: 1, yMin: 0.1, yMax: 1 };
@@ -33,26 +37,30 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
 
   const plot = createPlot({
     title: "Error against edges",
-    hint: "Each dot is one window × block. Point at one to read it, click it to take it; the table lists all.",
+    hint: "Each dot is one setting of the pattern: its window, and its other number. Point at one to read it, click it to take it; the table lists all.",
     controls: [swap],
-    empty: () => missing() ?? (points.length === 0 ? (store.state.playing ? "Computed when the replay pauses." : "Computing…") : equal() ? "Every window and block gives exactly what dense gives: the rows are too few to leave any out." : null),
+    empty: () => missing() ?? (points.length === 0 ? (store.state.playing ? "Computed when the replay pauses." : "Computing…") : equal() ? "Every setting gives exactly what dense gives: the rows are too few to leave any out." : null),
     draw(canvas, ratio, dark) {
       const at = current();
       const shown = points.filter((p) => p[error] > 0);
-      const errors = [...shown.map((p) => p[error]), ...(at && at[error] > 0 ? [at[error]] : [])];
+      const upstream = at?.upstream && at.upstream[error] > 0 ? at.upstream : null;
+      const errors = [...shown.map((p) => p[error]), ...(at && at[error] > 0 ? [at[error]] : []), ...(upstream ? [upstream[error]] : [])];
       const [low, high] = errors.length > 0 ? [Math.min(...errors), Math.max(...errors)] : [0.1, 1];
       // No dot lies on the frame, however many decades there are.
       const margin = Math.max(1.25, (high / low) ** 0.08);
-      scale = { xMax: Math.max(at?.edgesSparse ?? 1, ...shown.map((p) => p.edges)) * 1.06, yMin: low / margin, yMax: high * margin };
+      scale = { xMax: Math.max(at?.edgesSparse ?? 1, upstream?.edges ?? 1, ...shown.map((p) => p.edges)) * 1.06, yMin: low / margin, yMax: high * margin };
       return wasm.drawLines(canvas, ratio, dark, {
         xLabel: "edges", yLabel: error === "meanAbs" ? "mean |error|" : "max |error|", xMin: 0, ...scale, yLog: true,
-        series: [{ name: "window × block", color: "sparse", dots: true, x: Float64Array.from(shown, (p) => p.edges), y: Float32Array.from(shown, (p) => p[error]) }],
-        markers: at && at[error] > 0 ? [{ x: at.edgesSparse, y: at[error], color: "accent", label: "now" }] : [],
+        series: [{ name: `window × ${second()}`, color: "sparse", dots: true, x: Float64Array.from(shown, (p) => p.edges), y: Float32Array.from(shown, (p) => p[error]) }],
+        markers: [
+          ...(upstream ? [{ x: upstream.edges, y: upstream[error], color: /** @type {const} */ ("text"), label: "upstream" }] : []),
+          ...(at && at[error] > 0 ? [{ x: at.edgesSparse, y: at[error], color: /** @type {const} */ ("accent"), label: "now" }] : []),
+        ],
       });
     },
     drawn: () => point(null),
-    describe: () => `Error against edges for ${points.length} of ${total} settings of window and block; now ${integer(current()?.edgesSparse ?? 0)} edges, ${significant(current()?.[error] ?? 0)}`,
-    table: () => ({ columns: ["window", "block", "edges", "max_abs", "mean_abs", "ms"], rows: points.map((p) => [p.window, p.block, p.edges, p.maxAbs, p.meanAbs, p.ms]) }),
+    describe: () => `Error against edges for ${points.length} of ${total} settings of window and ${second()}; now ${integer(current()?.edgesSparse ?? 0)} edges, ${significant(current()?.[error] ?? 0)}`,
+    table: () => ({ columns: ["window", patternOf(kind).size, "edges", "max_abs", "mean_abs", "ms"], rows: points.map((p) => [p.window, p.size, p.edges, p.maxAbs, p.meanAbs, p.ms]) }),
   }, ctx);
 
   const equal = () => points.length > 0 && points.length === total && points.every((p) => p[error] === 0);
@@ -76,8 +84,8 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
       const { x, y } = placeOf(p, plot.area);
       ring.style.transform = `translate(${x - 5}px, ${y - 5}px)`;
     }
-    plot.note.textContent = p ? `${p.window} × ${p.block}: ${significant(p[error])}` : points.length < total ? `${points.length} of ${total}` : "";
-    plot.note.title = p ? `Window ${p.window}, block ${p.block}: ${integer(p.edges)} edges, mean error ${significant(p.meanAbs)}, max ${significant(p.maxAbs)}` : "";
+    plot.note.textContent = p ? `${p.window} × ${p.size}: ${significant(p[error])}` : points.length < total ? `${points.length} of ${total}` : "";
+    plot.note.title = p ? `Window ${p.window}, ${second()} ${p.size}: ${integer(p.edges)} edges, mean error ${significant(p.meanAbs)}, max ${significant(p.maxAbs)}` : "";
   }
   /** @param {PointerEvent | MouseEvent} event */
   function nearest(event) {
@@ -95,11 +103,14 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
   plot.canvas.addEventListener("pointerleave", () => point(null), { signal });
   plot.canvas.addEventListener("click", (event) => {
     const p = nearest(event);
-    if (p) store.update({ attention: { ...store.state.attention, window: p.window, block: p.block } });
+    const [, number] = patternOf(kind).numbers;
+    if (p && kind === store.state.attention.kind) {
+      store.update({ attention: { ...store.state.attention, ...withNumbers(store.state.attention, { window: p.window, [number.key]: p.size }) } });
+    }
   }, { signal });
 
-  /** Window and block are what the sweep varies: they do not make it another sweep. @param {Args} args */
-  const keyOf = ({ window: _w, block: _b, head: _h, dark: _d, ...others }) => JSON.stringify([others, store.state.revision, store.state.blob?.crc32Hex, store.state.pipeline]);
+  /** The numbers of the pattern are what the sweep varies: they do not make it another sweep. @param {Args} args */
+  const keyOf = ({ frame, n, layer, magnitude, pattern }) => JSON.stringify([frame, n, layer, magnitude, { ...pattern, window: 0, block: 0, perLevel: 0, groups: 0 }, store.state.revision, store.state.blob?.crc32Hex, store.state.pipeline]);
 
   function stop() {
     run += 1;
@@ -119,8 +130,9 @@ export function createSweep({ lab, wasm, store, fail, signal, ...rest }, missing
   /** @param {Args} args @param {number} mine */
   async function work(args, mine) {
     try {
-      const count = await lab.sweepBegin(args);
+      const count = await lab.sweepBegin();
       if (mine !== run) return;
+      kind = args.pattern.kind;
       total = count;
       points = [];
       plot.root.dataset.busy = "";

@@ -56,6 +56,7 @@ const EXACT = {
   "lab/empty-mask": { means: "Without a single subcarrier there is nothing to compute from.", todo: "Keep one at least, or press Mask: automatic." },
   "lab/pair": { means: "The stream that is open has no such subcarrier.", todo: "Choose a subcarrier on the map." },
   "lab/seed": { means: "A seed is up to 16 hexadecimal digits: 0 to 9, A to F.", todo: "Correct the field and try again." },
+  "lab/pattern-range": { means: "A blob has 16 bits for window and block, and 8 for the pattern's other numbers.", todo: "Choose smaller numbers." },
   "lab/bad-argument": { means: OURS, todo: REPORT },
   "node/no-weights": { means: "The board has no weights yet, so it cannot classify.", todo: "Send it a .rvne file." },
   "node/no-pipeline": { means: "The weights on the board do not tell how CSI becomes features.", todo: "Send feature rows, or weights that were exported with their features." },
@@ -83,7 +84,7 @@ const FAMILIES = [
   [/^node\/upload-/, { means: "Weights on their way to the board did not arrive as they were sent. The board still runs the old ones.", todo: "Send them again." }],
   [/^node\//, { means: "The board cannot take this with the weights it has.", todo: "Send weights that fit the rows, or rows that fit the weights." }],
   [/^protocol\//, { means: "What came over the cable is no message of this lab, or was damaged on the way.", todo: "Check the cable, and that board and lab have the same version." }],
-  [/^lab\/(frame|matrix|no-sweep|not-opening|stream)$/, { means: OURS, todo: `Try again. ${REPORT}` }],
+  [/^lab\/(frame|matrix|no-comparison|no-sweep|not-opening|stream)$/, { means: OURS, todo: `Try again. ${REPORT}` }],
   [/^(figure|tensor|window)\//, { means: OURS, todo: REPORT }],
 ];
 

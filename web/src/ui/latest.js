@@ -7,7 +7,8 @@ export const ofRecording = (store) => () => (store.state.changing ? Symbol("chan
 
 /**
  * @template A, R
- * @param {(args: A) => Promise<R>} ask
+ * @param {(args: A, is: {stale: () => boolean, valid: () => boolean}) => Promise<R>} ask  `stale`: a newer request waits;
+ *   `valid`: what it is about has not become another, so that parts of the answer may be shown
  * @param {(result: R, args: A) => void} show
  * @param {(error: unknown) => void} fail
  * @param {() => unknown} [of]  what a request is about: when it is another by the time of the answer, the answer and
@@ -23,7 +24,7 @@ export function latest(ask, show, fail, of = () => null) {
     busy = true;
     const about = of();
     try {
-      const result = await ask(args);
+      const result = await ask(args, { stale: () => next !== null, valid: () => of() === about });
       if (of() === about) show(result, args);
     } catch (error) {
       if (of() === about) fail(error);

@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 
 use csi_lab::blob_view::{BlobView, parse_seed};
+use csi_lab::pattern::Pattern;
+use csi_lab::session::{ModelAsk, Session};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
 
 use crate::args::{Args, Item, file_and_json, numbers, only_file, required, unknown_option};
 use crate::doctor::to_json;
 use crate::error::CliError;
 use crate::files;
+use crate::pattern::PatternOptions;
 
 /// Runs `new` or `show`.
 pub fn run(mut args: Args) -> Result<String, CliError> {
@@ -23,27 +26,34 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
 fn new(mut args: Args) -> Result<String, CliError> {
     let (mut out, mut seed, mut shape, mut dtype) =
         (None, DEFAULT_SEED, HeadShape::default(), Dtype::F32);
+    let (mut options, mut pattern) = (PatternOptions::default(), None);
     while let Some(item) = args.next()? {
         match item {
             Item::Option(name) => match name.as_str() {
                 "seed" => seed = seed_named(&args.text("seed")?)?,
                 "shape" => shape = parse_shape(&args.text("shape")?)?,
                 "f16" => dtype = Dtype::F16,
+                "pattern" => pattern = Some(args.text("pattern")?),
+                other if options.take(other, &mut args)? => {}
                 other => return Err(unknown_option(other)),
             },
             Item::Plain(value) => only_file(&mut out, value)?,
         }
     }
     let out = required(out, "the file to write")?;
-    let refused = |e| CliError::usage(format!("no blob of that shape and seed: {e}"));
-    let blob = WeightBlob::seeded(shape, seed, dtype).map_err(refused)?;
-    let bytes = blob.encode().map_err(refused)?;
-    files::write(&out, &bytes)?;
+    let name = pattern.as_deref().unwrap_or("upstream");
+    let pattern = options.pattern(name, Pattern::default())?;
+    let refused = |e| CliError::usage(format!("no blob of that shape, seed and pattern: {e}"));
+    let mut session = Session::new();
+    let ask = ModelAsk { shape, seed, dtype, pattern };
+    let parameters = session.blob_new(&ask).map_err(refused)?.parameters;
+    let bytes = session.blob_bytes().map_err(refused)?;
+    files::write(&out, bytes)?;
     Ok(format!(
         "{}: {} bytes, {} untrained {} weights from seed {seed:016X}\n",
         out.display(),
         bytes.len(),
-        blob.weights.len(),
+        parameters,
         dtype.name(),
     ))
 }

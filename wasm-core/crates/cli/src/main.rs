@@ -11,6 +11,7 @@ mod compare;
 mod doctor;
 mod error;
 mod files;
+mod pattern;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -27,22 +28,34 @@ usage:
   csi doctor FILE [--json]
       say what is in a recording: format, frames, what was skipped and why, rate, streams, labels
 
-  csi blob new [--seed HEX] [--shape D,q,kv,head_dim,layers,classes] [--f16] OUT
+  csi blob new [--seed HEX] [--shape D,q,kv,head_dim,layers,classes] [--f16]
+               [--pattern PATTERN] [pattern options] OUT
       write an untrained .rvne weight blob from a seed (default C5110007DEADBEEF, 16,4,1,32,2,4)
 
   csi blob show FILE [--json]
       print header, trailer records and per-matrix statistics of a .rvne weight blob
 
-  csi attend --q Q --k K --v V --shape N,q,kv,dim --pattern dense|upstream|upstream-crate
-             [--window W] [--block B] [--no-log-stride] [--no-landmarks] [--non-causal] --out O
-      run attention on raw little-endian f32 files, [seq][heads][dim]; `upstream` is this
-      project's kernel over the edges of ruvllm_sparse_attention, `upstream-crate` that crate
-      itself (default window 32, block 16)
+  csi attend --q Q --k K --v V --shape N,q,kv,dim --pattern PATTERN [pattern options]
+             [--slopes S0,S1,..] [--stream] [--non-causal] --out O
+      run attention on raw little-endian f32 files, [seq][heads][dim]; PATTERN is one of those
+      below, `dense`, or `upstream-crate`: ruvllm_sparse_attention itself; slopes are recency
+      slopes, one per query head; --stream takes the rows one by one, as a node does: the same bits
 
-  csi compare FILE [--window W] [--block B] [--ln-count] [--frames N] [--magnitude M]
+  csi compare FILE [--pattern PATTERN] [pattern options] [--frames N] [--magnitude M]
               [--model FILE.rvne] [--json]
-      how far sparse attention diverges from dense on the last N rows of a recording (default
-      256); --magnitude brings queries and keys to the size that trained heads have, 1 to 4
+      how far a pattern diverges from dense attention on the last N rows of a recording (default
+      256), beside upstream's edges on the same rows; --magnitude brings queries and keys to the
+      size that trained heads have, 1 to 4; without --pattern, the model's own
+
+patterns and their options:
+  upstream   the edges of ruvllm_sparse_attention, by this project's kernel
+             [--window 32] [--block 16] [--no-log-stride] [--no-landmarks]
+  ln         the same, a block's mean weighing as many rows as it stands for (--ln-count of compare)
+  pyramid    near rows one by one, older ones in blocks that double in size, R of each size
+             [--window 16] [--per-level 4]
+  salient    near rows one by one, older ones in at most S groups of like keys; a row unlike all
+             others stays by itself
+             [--window 16] [--salient 18]
 
 exit code 2 and one sentence on standard error: bad input or usage
 ";

@@ -140,6 +140,14 @@ impl Tensors {
         read_floats(&self.folder.join("out"))
     }
 
+    /// The refusal of a call on these files with more options.
+    fn refused_with(&self, pattern: &str, more: &[&str]) -> String {
+        let args = self.args(&self.shape.map(|n| n.to_string()).join(","), pattern);
+        let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+        args.extend(more);
+        refused(&args)
+    }
+
     fn refused(&self, shape: &str, pattern: &str) -> String {
         let args = self.args(shape, pattern);
         refused(&args.iter().map(String::as_str).collect::<Vec<_>>())
@@ -212,6 +220,164 @@ fn attend_refuses_wrong_lengths_ratios_and_numbers() {
     write_floats(&t.folder.join("k"), &[0.0; 24]);
     write_floats(&t.folder.join("v"), &[0.0; 24]);
     assert!(run("4,2,3,2", "upstream").contains("3"));
+    assert!(!t.folder.join("out").exists(), "nothing is written after a refusal");
+}
+
+/// Attention from its definition in f64: the weights of what each row looks at.
+fn over_f64(t: &Tensors, edges: impl Fn(usize) -> Vec<Vec<usize>>, slopes: &[f64]) -> Vec<f64> {
+    let [n, q_heads, kv_heads, dim] = t.shape;
+    let mut out = vec![0.0; n * q_heads * dim];
+    for i in 0..n {
+        for h in 0..q_heads {
+            let kv = h / (q_heads / kv_heads);
+            let mean = |x: &[f32], tokens: &[usize], d: usize| {
+                let sum: f64 =
+                    tokens.iter().map(|j| f64::from(x[(j * kv_heads + kv) * dim + d])).sum();
+                sum / tokens.len() as f64
+            };
+            let edges = edges(i);
+            let weights: Vec<f64> = edges
+                .iter()
+                .map(|tokens| {
+                    let q = |d: usize| f64::from(t.q[(i * q_heads + h) * dim + d]);
+                    let dot: f64 = (0..dim).map(|d| q(d) * mean(&t.k, tokens, d)).sum();
+                    let age = i as f64 - tokens.iter().sum::<usize>() as f64 / tokens.len() as f64;
+                    let score = dot / (dim as f64).sqrt() - slopes[h] * age;
+                    score.exp() * tokens.len() as f64
+                })
+                .collect();
+            let total: f64 = weights.iter().sum();
+            for d in 0..dim {
+                let values = edges.iter().zip(&weights);
+                let sum: f64 = values.map(|(tokens, w)| w * mean(&t.v, tokens, d)).sum();
+                out[(i * q_heads + h) * dim + d] = sum / total;
+            }
+        }
+    }
+    out
+}
+
+/// What row `i` of a pyramid looks at, from the rule that makes it: a token that leaves the window
+/// becomes a block of one; of more than `per_level` blocks of a size the two oldest become one.
+fn pyramid_edges(i: usize, window: usize, per_level: usize) -> Vec<Vec<usize>> {
+    let mut levels: Vec<Vec<Vec<usize>>> = Vec::new();
+    for token in 0..i.saturating_sub(window) {
+        let (mut block, mut level) = (vec![token], 0);
+        loop {
+            if levels.len() == level {
+                levels.push(Vec::new());
+            }
+            levels[level].push(block);
+            if levels[level].len() <= per_level {
+                break;
+            }
+            block = levels[level].remove(0);
+            block.extend(levels[level].remove(0));
+            level += 1;
+        }
+    }
+    let near = (i.saturating_sub(window)..=i).map(|token| vec![token]);
+    near.chain(levels.into_iter().flatten()).collect()
+}
+
+#[test]
+fn attend_pyramid_equals_the_definition_in_f64() {
+    for shape in [[90, 4, 4, 8], [65, 4, 2, 5], [3, 1, 1, 1]] {
+        let t = Tensors::new("attend_pyramid", shape);
+        let plain = vec![0.0; shape[1]];
+        for (window, per_level) in [(16, 4), (8, 3), (0, 1), (200, 2)] {
+            let numbers = [window.to_string(), per_level.to_string()];
+            let got = t.attend("pyramid", &["--window", &numbers[0], "--per-level", &numbers[1]]);
+            let edges = |i| pyramid_edges(i, window, per_level);
+            let error = max_abs(&got, over_f64(&t, edges, &plain));
+            assert!(error < 1e-6, "{shape:?} window {window}, {per_level} a level: {error:e}");
+        }
+        assert_eq!(
+            t.attend("pyramid", &[]),
+            t.attend("pyramid", &["--window", "16", "--per-level", "4"])
+        );
+    }
+}
+
+#[test]
+fn attend_slopes_let_old_rows_fade() {
+    let t = Tensors::new("attend_slopes", [70, 4, 2, 8]);
+    let slopes = ["--slopes", "0,0.03125, 0.25,1.5"];
+    let steep = [0.0, 0.03125, 0.25, 1.5];
+    let got = t.attend("dense", &slopes);
+    let tokens = |i: usize| (0..=i).map(|token| vec![token]).collect();
+    assert!(max_abs(&got, over_f64(&t, tokens, &steep)) < 1e-6);
+    let got = t.attend("pyramid", &[&slopes[..], &["--window", "8", "--per-level", "3"]].concat());
+    assert!(max_abs(&got, over_f64(&t, |i| pyramid_edges(i, 8, 3), &steep)) < 1e-6);
+    assert_ne!(t.attend("upstream", &slopes), t.attend("upstream", &[]));
+    for (bad, about) in [("1,2", "4"), ("1,2,3,x", "`1,2,3,x`"), ("0,0,0,-1", "slope")] {
+        let sentence = t.refused_with("upstream", &["--slopes", bad]);
+        assert!(sentence.contains(about), "{bad}: {sentence}");
+    }
+    t.refused_with("upstream-crate", &slopes);
+}
+
+/// Groups are what the keys make them; that they hold every token once is the core's to show. Here:
+/// with a group for every token nothing is left out, and with few the numbers differ from the pyramid's.
+#[test]
+fn attend_salient_with_a_group_for_each_token_is_dense() {
+    let t = Tensors::new("attend_salient", [60, 4, 2, 8]);
+    let all = t.attend("salient", &["--window", "3", "--salient", "60"]);
+    assert!(max_abs(&all, dense_f64(&t.q, &t.k, &t.v, t.shape, true)) < 1e-6);
+    let few = t.attend("salient", &["--window", "3", "--salient", "5"]);
+    let error = max_abs(&few, dense_f64(&t.q, &t.k, &t.v, t.shape, true));
+    assert!(error > 1e-4 && error < 0.5, "{error:e}");
+}
+
+#[test]
+fn attend_ln_differs_from_upstream_by_its_blocks_alone() {
+    let t = Tensors::new("attend_ln", [96, 2, 2, 8]);
+    let base = ["--window", "4", "--block", "8"];
+    assert_ne!(t.attend("ln", &base), t.attend("upstream", &base));
+    let without = [&base[..], &["--no-landmarks"]].concat();
+    assert_eq!(t.attend("ln", &without), t.attend("upstream", &without));
+}
+
+/// Row by row gives the bits of all at once.
+#[test]
+fn attend_by_stream_writes_the_same_bytes() {
+    for shape in [[130, 4, 1, 8], [75, 4, 2, 7], [40, 3, 3, 4]] {
+        let t = Tensors::new("attend_stream", shape);
+        let slopes = ["0.5", "0", "0.01", "0.125"][..shape[1]].join(",");
+        for pattern in ["upstream", "ln", "pyramid", "salient"] {
+            for more in [&["--window", "9"][..], &["--window", "3", "--slopes", &slopes], &[]] {
+                let whole: Vec<u32> =
+                    t.attend(pattern, more).into_iter().map(f32::to_bits).collect();
+                let stream = t.attend(pattern, &[more, &["--stream"]].concat());
+                let stream: Vec<u32> = stream.into_iter().map(f32::to_bits).collect();
+                assert_eq!(stream, whole, "{shape:?} {pattern} {more:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn attend_refuses_options_that_make_no_sense_together() {
+    let t = Tensors::new("attend_combinations", [20, 2, 2, 4]);
+    for (pattern, more, about) in [
+        ("dense", &["--stream"][..], "--stream"),
+        ("upstream-crate", &["--stream"], "--stream"),
+        ("upstream", &["--stream", "--non-causal"], "--non-causal"),
+        ("pyramid", &["--non-causal"], "--non-causal"),
+        ("salient", &["--non-causal"], "--non-causal"),
+        ("pyramid", &["--block", "8"], "--block"),
+        ("pyramid", &["--no-landmarks"], "--no-landmarks"),
+        ("pyramid", &["--salient", "8"], "--salient"),
+        ("pyramid", &["--per-level", "0"], "0 blocks"),
+        ("salient", &["--per-level", "8"], "--per-level"),
+        ("salient", &["--salient", "0"], "group"),
+        ("upstream", &["--per-level", "2"], "--per-level"),
+        ("ln", &["--block", "0"], "block"),
+        ("dense", &["--salient", "2"], "--salient"),
+    ] {
+        let sentence = t.refused_with(pattern, more);
+        assert!(sentence.contains(about), "{pattern} {more:?}: {sentence}");
+    }
     assert!(!t.folder.join("out").exists(), "nothing is written after a refusal");
 }
 
@@ -356,6 +522,66 @@ fn compare_measures_divergence_on_a_recording() {
     assert!(number(&far, "edges_sparse") < number(&near, "edges_sparse"));
     assert!(number(&near, "edges_sparse") < number(&near, "edges_dense"));
     assert!(ok(&["compare", &file]).contains("RECORDED"));
+}
+
+#[test]
+fn compare_sets_a_pattern_beside_upstreams_edges() {
+    let file = fixture("recordings/walking_esp32_107hz.csv");
+    let of = |more: &[&str]| {
+        let base = ["compare", &file, "--magnitude", "1", "--json"];
+        json(&[&base[..], more].concat())
+    };
+    let upstream = of(&[]);
+    assert_eq!(upstream["pattern"], "upstream edges, window 32, block 16");
+    assert!(upstream["upstream"].is_null(), "it is upstream's pattern");
+    for (name, says) in [
+        ("ln", "upstream edges + ln(count), window 32, block 16"),
+        ("pyramid", "pyramid, window 16, 4 per level"),
+        ("salient", "salient, window 16, 18 groups"),
+    ] {
+        let report = of(&["--pattern", name]);
+        assert_eq!(report["pattern"], says);
+        assert_eq!(report["upstream"]["edges"], upstream["edges_sparse"]);
+        assert_eq!(report["upstream"]["mean_abs"], upstream["mean_abs"]);
+        let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+        let times = number(&upstream["mean_abs"]) / number(&report["mean_abs"]);
+        assert!((number(&report["upstream"]["times_closer"]) / times - 1.0).abs() < 1e-5);
+        assert!(times > 1.0, "{name} is closer to dense: {times}");
+        assert!(number(&report["edges_sparse"]) <= number(&upstream["edges_sparse"]), "{name}");
+    }
+    assert_eq!(of(&["--ln-count"])["ln_count"], true);
+    assert!(ok(&["compare", &file, "--pattern", "pyramid"]).contains(" times closer to dense"));
+    assert!(
+        refused(&["compare", &file, "--pattern", "pyramid", "--ln-count"]).contains("--ln-count")
+    );
+    assert!(refused(&["compare", &file, "--pattern", "dense"]).contains("`dense`"));
+}
+
+/// A blob says what it looks at, in its bytes, to `show`, and to `compare`.
+#[test]
+fn a_blob_made_with_a_pattern_is_compared_with_it() {
+    let folder = scratch("blob_pattern");
+    let path = folder.join("pyramid.rvne");
+    ok(&["blob", "new", "--pattern", "pyramid", "--window", "8", "--per-level", "3", text(&path)]);
+    let shown = json(&["blob", "show", text(&path), "--json"]);
+    assert_eq!(shown["attention"]["kind"], "pyramid");
+    assert_eq!(
+        (&shown["attention"]["window"], &shown["attention"]["perLevel"]),
+        (&8.into(), &3.into())
+    );
+    assert!(
+        ok(&["blob", "show", text(&path)]).contains("pyramid, window 8, 3 per level, mean pooling")
+    );
+    let file = fixture("recordings/walking_esp32_107hz.csv");
+    let report = json(&["compare", &file, "--model", text(&path), "--json"]);
+    assert_eq!(report["pattern"], "pyramid, window 8, 3 per level");
+    let other = json(&["compare", &file, "--model", text(&path), "--per-level", "5", "--json"]);
+    assert_eq!(other["pattern"], "pyramid, window 8, 5 per level");
+    assert!(
+        refused(&["blob", "new", "--pattern", "pyramid", "--per-level", "256", text(&path)])
+            .contains("255")
+    );
+    assert!(refused(&["blob", "new", "--per-level", "3", text(&path)]).contains("--per-level"));
 }
 
 #[test]

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use csi_temporal::rvne::trailer::tag;
 use csi_temporal::rvne::{
-    AttentionPattern, AttentionRecord, BlobError, DEFAULT_SEED, Dtype, HEADER_LEN, HeadShape,
-    Pooling, Stats, WeightBlob, trailer_records,
+    AttentionRecord, BlobError, DEFAULT_SEED, Dtype, HEADER_LEN, HeadShape, Pooling, Stats,
+    WeightBlob, trailer_records,
 };
 
 use crate::colour::ColourMap;
+use crate::pattern::Pattern;
 use crate::raster::Raster;
 
 /// Largest blob, in weights, whose origin is looked for by making weights from the default seed.
@@ -132,8 +133,16 @@ pub struct AttentionView {
     pub window: u16,
     /// Frames a landmark stands for.
     pub block: u16,
-    /// Which edges.
+    /// Which edges, in words.
     pub pattern: &'static str,
+    /// The same with its numbers.
+    pub says: String,
+    /// The pattern's short name, see [`Pattern::NAMES`]; or `dense`.
+    pub kind: &'static str,
+    /// Blocks of one size, of a pyramid.
+    pub per_level: u8,
+    /// Groups, of the salient pattern.
+    pub groups: u8,
     /// Whether power-of-two distances are kept.
     pub log_stride: bool,
     /// Whether landmarks are kept.
@@ -185,9 +194,11 @@ impl BlobView {
     }
 }
 
-/// A blob without a trailer whose weights are those of the default seed was never trained.
+/// A blob whose weights are those of the default seed was never trained, whatever its trailer says of
+/// the pattern; one that says more is taken at its word.
 fn recognise_seed(blob: &WeightBlob) -> Option<u64> {
-    if blob.weights.len() > MAX_RECOGNISED_WEIGHTS || blob.trailer.is_written() {
+    let says_more = blob.trailer.tags().iter().any(|tag| *tag != tag::ATTENTION);
+    if blob.weights.len() > MAX_RECOGNISED_WEIGHTS || says_more {
         return None;
     }
     let seeded = WeightBlob::seeded(blob.shape, DEFAULT_SEED, blob.dtype).ok()?;
@@ -203,30 +214,23 @@ fn trained_with(blob: &WeightBlob, seed: Option<u64>) -> String {
     match (seed, &blob.trailer.provenance) {
         (Some(seed), _) => format!("not trained: random weights from seed {seed:016x}"),
         (None, None) => "not stated".to_string(),
-        (None, Some(_)) => {
-            let AttentionView { pattern, window, block, .. } = attention(blob);
-            match pattern {
-                "dense" => pattern.to_string(),
-                _ => format!("{pattern}, window {window}, block {block}"),
-            }
-        }
+        (None, Some(_)) => attention(blob).says,
     }
 }
 
 fn attention(blob: &WeightBlob) -> AttentionView {
     let stored = blob.trailer.attention;
     let record: AttentionRecord = stored.unwrap_or_default();
+    let pattern = Pattern::of_record(&record);
     AttentionView {
         stored: stored.is_some(),
         window: record.window,
         block: record.block_size,
-        pattern: match record.pattern {
-            AttentionPattern::UpstreamEdges => "upstream edges",
-            AttentionPattern::LnCount => "upstream edges + ln(count)",
-            AttentionPattern::Pyramid => "pyramid",
-            AttentionPattern::Dense => "dense",
-            AttentionPattern::Salient => "salient: groups of like tokens",
-        },
+        pattern: pattern.map_or("dense", |pattern| pattern.title()),
+        says: pattern.map_or_else(|| "dense".to_string(), |pattern| pattern.to_string()),
+        kind: pattern.map_or("dense", |pattern| pattern.name()),
+        per_level: record.per_level,
+        groups: record.salient,
         log_stride: record.log_stride,
         landmarks: record.landmarks,
         global_token: record.global_token,
@@ -291,8 +295,8 @@ fn summary(blob: &WeightBlob, tag: u8) -> (&'static str, String) {
         tag::PROVENANCE => ("provenance", trailer.provenance.clone().unwrap_or_default()),
         tag::SIGNATURE => ("signature", "Ed25519, not verified".into()),
         tag::ATTENTION => {
-            let AttentionView { pattern, window, block, pooling, .. } = attention(blob);
-            ("attention", format!("{pattern}, window {window}, block {block}, {pooling} pooling"))
+            let AttentionView { says, pooling, .. } = attention(blob);
+            ("attention", format!("{says}, {pooling} pooling"))
         }
         tag::NORMALISATION => {
             ("normalisation", format!("mean and spread of {} features", blob.feature_dim()))

@@ -6,8 +6,10 @@
 //! weights that were trained densely is not a model trained with the pattern.
 
 use csi_temporal::attention::map::Heads;
-use csi_temporal::attention::{AttentionError, Qkv, SparsePattern, Weighting, sparse};
+use csi_temporal::attention::{AttentionError, Pyramid, Qkv, Salient, SparsePattern};
 use csi_temporal::tensor::Tensor3;
+
+use crate::pattern::Pattern;
 
 /// The difference of two outputs of shape `[seq, heads, dim]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +66,7 @@ pub fn bring_to_magnitude(tensor: &mut Tensor3, magnitude: f32) {
     }
 }
 
-/// What is left when the pattern covers the whole window.
+/// What is left when upstream's edges cover the whole window.
 ///
 /// Such a pattern is dense attention but for one thing: when a block of landmarks ends at a row,
 /// that row sees the block's tokens and their mean, and counts them twice. With `window` and
@@ -85,12 +87,12 @@ pub struct Saturated {
 /// last row's double counting alone exceeds it.
 pub const SATURATED_LIMIT: f32 = 1e-4;
 
-/// Examines a pattern that covers the window; `None` for one that does not.
-pub fn saturated(
-    input: &Qkv<'_>,
-    pattern: &SparsePattern,
-    difference: &Divergence,
-) -> Option<Saturated> {
+/// Examines upstream's edges, with `+ ln(count)` or without, that cover the window; `None` for
+/// others, and for patterns that count no token twice: they are dense attention then.
+pub fn saturated(input: &Qkv<'_>, pattern: &Pattern, difference: &Divergence) -> Option<Saturated> {
+    let (Pattern::Upstream(pattern) | Pattern::LnCount(pattern)) = pattern else {
+        return None;
+    };
     let (last, others) = difference.per_frame_max.split_last()?;
     let magnitudes = input.q.data().iter().chain(input.k.data());
     pattern.is_saturated(input.q.seq()).then(|| Saturated {
@@ -101,12 +103,16 @@ pub fn saturated(
     })
 }
 
+/// The most rows that [`score_spread`] looks at.
+pub const SPREAD_ROWS: usize = 256;
+
 /// The spread of the scores: the standard deviation of `q . k / sqrt(dim)` over the tokens that a
 /// causal row can see, averaged over rows and heads.
 ///
 /// At 0 every token counts alike and any mean over a block is exact; from about 2 on a few tokens
 /// carry a row, and no pattern with block means comes close. Recency slopes are left out. The
-/// first row, which sees one token, is left out too; 0 for fewer than two rows.
+/// first row, which sees one token, is left out too; 0 for fewer than two rows. Of a longer window,
+/// [`SPREAD_ROWS`] rows are looked at, evenly spread, the last one with them.
 pub fn score_spread(input: &Qkv<'_>, heads: Heads) -> f32 {
     let [seq, q_heads, dim] = input.q.shape();
     let heads = match heads {
@@ -116,8 +122,10 @@ pub fn score_spread(input: &Qkv<'_>, heads: Heads) -> f32 {
     let group = (q_heads / input.k.heads().max(1)).max(1);
     let scale = 1.0 / (dim as f32).sqrt();
     let (mut total, mut rows) = (0.0f64, 0usize);
+    let others = seq.saturating_sub(1);
+    let looked_at = others.min(SPREAD_ROWS);
     for head in heads {
-        for row in 1..seq {
+        for row in (1..=looked_at).map(|at| at * others / looked_at) {
             let q = input.q.row(row, head);
             let (mut sum, mut squares) = (0.0f64, 0.0f64);
             for token in 0..=row {
@@ -150,16 +158,19 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// The windows of a sweep.
 pub const SWEEP_WINDOWS: [usize; 6] = [4, 8, 16, 32, 64, 128];
-/// The block sizes of a sweep.
+/// The block sizes of a sweep over upstream's edges.
 pub const SWEEP_BLOCKS: [usize; 4] = [8, 16, 32, 64];
+/// The blocks per level of a sweep over the pyramid.
+pub const SWEEP_PER_LEVEL: [usize; 4] = [1, 2, 4, 8];
+
+/// The numbers of groups of a sweep over the salient pattern.
+pub const SWEEP_GROUPS: [usize; 4] = [4, 8, 18, 40];
 
 /// One setting of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SweepPoint {
-    /// The pattern's window.
-    pub window: usize,
-    /// The pattern's block size.
-    pub block: usize,
+    /// The setting.
+    pub pattern: Pattern,
     /// Edges of a pass, per head.
     pub edges: usize,
     /// Largest absolute difference from dense.
@@ -170,7 +181,8 @@ pub struct SweepPoint {
     pub ms: f64,
 }
 
-/// Error against edges over a grid of window and block size, a few settings at a time.
+/// Error against edges over a grid of windows and of the pattern's other parameter, a few settings
+/// at a time.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     q: Tensor3,
@@ -178,35 +190,29 @@ pub struct Sweep {
     v: Tensor3,
     slopes: Vec<f32>,
     dense: Tensor3,
-    pattern: SparsePattern,
-    weighting: Weighting,
-    next: usize,
+    /// Those to come, the next one last.
+    settings: Vec<Pattern>,
 }
 
 impl Sweep {
-    /// Starts a sweep. `dense` is the dense output for `input`; the switches of `pattern` hold for
-    /// every point, its window and block size do not.
-    pub fn new(
-        input: &Qkv<'_>,
-        dense: Tensor3,
-        pattern: SparsePattern,
-        weighting: Weighting,
-    ) -> Self {
+    /// Starts a sweep. `dense` is the dense output for `input`; kind and switches of `pattern` hold
+    /// for every point, its numbers do not.
+    pub fn new(input: &Qkv<'_>, dense: Tensor3, pattern: Pattern) -> Self {
+        let mut settings = settings(pattern);
+        settings.reverse();
         Self {
             q: input.q.clone(),
             k: input.k.clone(),
             v: input.v.clone(),
             slopes: input.slopes.to_vec(),
             dense,
-            pattern,
-            weighting,
-            next: 0,
+            settings,
         }
     }
 
     /// How many points are still to come.
     pub fn remaining(&self) -> usize {
-        (SWEEP_WINDOWS.len() * SWEEP_BLOCKS.len()).saturating_sub(self.next)
+        self.settings.len()
     }
 
     /// Computes points until `budget_ms` have passed by the caller's clock, at least one as long
@@ -214,7 +220,7 @@ impl Sweep {
     ///
     /// # Errors
     ///
-    /// As [`sparse::forward`].
+    /// As [`Pattern::forward`].
     pub fn step(
         &mut self,
         budget_ms: f64,
@@ -222,8 +228,8 @@ impl Sweep {
     ) -> Result<Vec<SweepPoint>, AttentionError> {
         let started = now_ms();
         let mut points = Vec::new();
-        while self.remaining() > 0 {
-            points.push(self.point(now_ms)?);
+        while let Some(pattern) = self.settings.pop() {
+            points.push(self.point(pattern, now_ms)?);
             if now_ms() - started >= budget_ms.max(0.0) {
                 break;
             }
@@ -231,24 +237,41 @@ impl Sweep {
         Ok(points)
     }
 
-    fn point(&mut self, now_ms: &dyn Fn() -> f64) -> Result<SweepPoint, AttentionError> {
-        let window = SWEEP_WINDOWS[self.next / SWEEP_BLOCKS.len()];
-        let block = SWEEP_BLOCKS[self.next % SWEEP_BLOCKS.len()];
-        self.next += 1;
-        let pattern = SparsePattern { window, block_size: block, ..self.pattern };
+    fn point(
+        &self,
+        pattern: Pattern,
+        now_ms: &dyn Fn() -> f64,
+    ) -> Result<SweepPoint, AttentionError> {
         let input = Qkv { q: &self.q, k: &self.k, v: &self.v, slopes: &self.slopes };
         let started = now_ms();
-        let output = sparse::forward(&input, &pattern, self.weighting)?;
+        let output = pattern.forward(&input)?;
         let ms = now_ms() - started;
-        let difference = compare(&output, &self.dense);
+        let Divergence { max_abs, mean_abs, .. } = compare(&output, &self.dense);
         let edges = pattern.edge_count(self.q.seq());
-        Ok(SweepPoint {
-            window,
-            block,
-            edges,
-            max_abs: difference.max_abs,
-            mean_abs: difference.mean_abs,
-            ms,
-        })
+        Ok(SweepPoint { pattern, edges, max_abs, mean_abs, ms })
     }
+}
+
+/// The grid around a pattern.
+fn settings(pattern: Pattern) -> Vec<Pattern> {
+    let edges = |edges: SparsePattern| {
+        grid(SWEEP_BLOCKS, move |window, block_size| SparsePattern { window, block_size, ..edges })
+    };
+    match pattern {
+        Pattern::Upstream(pattern) => edges(pattern).map(Pattern::Upstream).collect(),
+        Pattern::LnCount(pattern) => edges(pattern).map(Pattern::LnCount).collect(),
+        Pattern::Pyramid(_) => grid(SWEEP_PER_LEVEL, |window, per_level| {
+            Pattern::Pyramid(Pyramid { window, per_level })
+        })
+        .collect(),
+        Pattern::Salient(_) => {
+            grid(SWEEP_GROUPS, |window, groups| Pattern::Salient(Salient { window, groups }))
+                .collect()
+        }
+    }
+}
+
+fn grid<P>(sizes: [usize; 4], make: impl Fn(usize, usize) -> P) -> impl Iterator<Item = P> {
+    let pairs = SWEEP_WINDOWS.into_iter().flat_map(move |window| sizes.map(|size| (window, size)));
+    pairs.map(move |(window, size)| make(window, size))
 }

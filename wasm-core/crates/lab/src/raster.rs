@@ -51,6 +51,46 @@ impl Raster {
     }
 }
 
+/// A square map with fewer cells than it has numbers, row by row.
+///
+/// A cell stands for `per_cell` rows and as many columns. It shows the last one of its rows, and of
+/// that row's numbers in its columns the one of the largest size, so that no edge of a row that is
+/// shown gets lost. Rows in between are not looked at: that is what keeps a long window cheap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThinMap {
+    /// `[side][side]` numbers, row 0 first.
+    pub cells: Vec<f32>,
+    /// Cells in a row.
+    pub side: usize,
+    /// Rows and columns that a cell stands for.
+    pub per_cell: usize,
+    seq: usize,
+}
+
+impl ThinMap {
+    /// Makes a map of zeros for `seq` rows, with at most `most` cells a side.
+    pub fn new(seq: usize, most: usize) -> Self {
+        let per_cell = seq.div_ceil(most.max(1)).max(1);
+        let side = seq.div_ceil(per_cell);
+        Self { cells: vec![0.0; side * side], side, per_cell, seq }
+    }
+
+    /// Returns the row that row `cell` of the cells shows.
+    pub fn shown(&self, cell: usize) -> usize {
+        ((cell + 1) * self.per_cell).min(self.seq).saturating_sub(1)
+    }
+
+    /// Fills the cells that show `row` from its numbers; a row beyond the last one is dropped.
+    pub fn fill(&mut self, row: usize, numbers: &[f32]) {
+        let mut cells = self.cells.chunks_exact_mut(self.side.max(1));
+        let cells = cells.nth(row / self.per_cell).unwrap_or_default();
+        for (cell, numbers) in cells.iter_mut().zip(numbers.chunks(self.per_cell)) {
+            let larger = |a: f32, b: &f32| if b.abs() > a.abs() { *b } else { a };
+            *cell = numbers.iter().fold(0.0, larger);
+        }
+    }
+}
+
 /// The smallest and the largest finite value; `(0, 1)` when there is none.
 pub fn finite_range(values: impl IntoIterator<Item = f32>) -> (f32, f32) {
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);

@@ -2,9 +2,13 @@
 
 use core::cell::Cell;
 
-use csi_lab::divergence::{SWEEP_BLOCKS, SWEEP_WINDOWS, Sweep, compare, saturated, score_spread};
+use csi_lab::divergence::{
+    SPREAD_ROWS, SWEEP_BLOCKS, SWEEP_PER_LEVEL, SWEEP_WINDOWS, Sweep, SweepPoint, compare,
+    saturated, score_spread,
+};
+use csi_lab::pattern::Pattern;
 use csi_temporal::attention::map::Heads;
-use csi_temporal::attention::{Qkv, SparsePattern, Weighting, dense, sparse};
+use csi_temporal::attention::{Pyramid, Qkv, SparsePattern, Weighting, dense, sparse};
 use csi_temporal::tensor::Tensor3;
 
 /// A small generator of numbers in `[-scale, scale]`.
@@ -93,6 +97,28 @@ fn the_spread_is_the_standard_deviation_of_a_rows_scores() {
     assert_eq!(score_spread(&Qkv { q: &zeros, k: &k, v: &v, slopes: &[] }, Heads::Mean), 0.0);
 }
 
+/// Of a long window, rows are looked at that lie evenly between the first and the last.
+#[test]
+fn the_spread_of_a_long_window_is_that_of_some_rows() {
+    let seq = 3 * SPREAD_ROWS + 1;
+    let (q, k, v) = inputs(5, seq, 1.5);
+    let input = Qkv { q: &q, k: &k, v: &v, slopes: &[] };
+    let mut total = 0.0f64;
+    for row in (3..seq).step_by(3) {
+        let scores: Vec<f64> = (0..=row)
+            .map(|token| {
+                let products = q.row(row, 2).iter().zip(k.row(token, 1));
+                products.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>() / 8f64.sqrt()
+            })
+            .collect();
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        let squares = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>();
+        total += (squares / scores.len() as f64).sqrt();
+    }
+    let spread = f64::from(score_spread(&input, Heads::One(2)));
+    assert!((spread - total / SPREAD_ROWS as f64).abs() < 1e-5, "{spread}");
+}
+
 /// A pattern as wide as the window equals dense attention in every row but the last, which counts
 /// the block twice. At small activations the check passes and hides that; at 1 it does not.
 #[test]
@@ -103,13 +129,14 @@ fn a_saturated_pattern_differs_in_its_last_row_alone() {
         let pattern = SparsePattern { window: 16, block_size: 16, ..SparsePattern::default() };
         let out = sparse::forward(&input, &pattern, Weighting::Plain).expect("sparse");
         let difference = compare(&out, &dense::forward(&input, true).expect("dense"));
-        let check = saturated(&input, &pattern, &difference).expect("a saturated pattern");
+        let check = saturated(&input, &Pattern::Upstream(pattern), &difference)
+            .expect("a saturated pattern");
         assert!(check.max_abs_but_last < 1e-5, "{check:?}");
         assert!(check.max_abs_last > 10.0 * check.max_abs_but_last, "{check:?}");
         assert_eq!(check.passes, passes, "{check:?}");
         assert!(check.magnitude <= scale && check.magnitude > 0.9 * scale);
         let narrower = SparsePattern { window: 15, ..pattern };
-        assert_eq!(saturated(&input, &narrower, &difference), None);
+        assert_eq!(saturated(&input, &Pattern::Upstream(narrower), &difference), None);
     }
 }
 
@@ -121,7 +148,7 @@ fn a_sweep_has_every_point_once_whatever_the_budget() {
     let switches = SparsePattern { log_stride: false, ..SparsePattern::default() };
     let mut sweeps = Vec::new();
     for budget in [0.0, 7.0, f64::INFINITY] {
-        let mut sweep = Sweep::new(&input, reference.clone(), switches, Weighting::Plain);
+        let mut sweep = Sweep::new(&input, reference.clone(), Pattern::Upstream(switches));
         let clock = Cell::new(0.0);
         let now = || {
             clock.set(clock.get() + 1.0);
@@ -142,21 +169,31 @@ fn a_sweep_has_every_point_once_whatever_the_budget() {
         sweeps.push(
             points
                 .into_iter()
-                .map(|p| (p.window, p.block, p.edges, p.max_abs, p.mean_abs))
+                .map(|p| (p.pattern, p.edges, p.max_abs, p.mean_abs))
                 .collect::<Vec<_>>(),
         );
     }
     assert!(sweeps[0] == sweeps[1] && sweeps[1] == sweeps[2]);
-    let settings: Vec<(usize, usize)> = sweeps[0].iter().map(|point| (point.0, point.1)).collect();
-    let grid: Vec<(usize, usize)> =
-        SWEEP_WINDOWS.iter().flat_map(|w| SWEEP_BLOCKS.map(|b| (*w, b))).collect();
-    assert_eq!(settings, grid);
-    for (window, block, edges, max_abs, mean_abs) in &sweeps[0] {
-        let pattern = SparsePattern { window: *window, block_size: *block, ..switches };
-        let out = sparse::forward(&input, &pattern, Weighting::Plain).expect("sparse");
+    let settings: Vec<Pattern> = sweeps[0].iter().map(|point| point.0).collect();
+    let grid = SWEEP_WINDOWS.iter().flat_map(|w| SWEEP_BLOCKS.map(|b| (*w, b)));
+    let grid = grid.map(|(window, block_size)| SparsePattern { window, block_size, ..switches });
+    assert_eq!(settings, grid.map(Pattern::Upstream).collect::<Vec<_>>());
+    for (pattern, edges, max_abs, mean_abs) in &sweeps[0] {
+        let Pattern::Upstream(pattern) = pattern else { panic!("{pattern}") };
+        let out = sparse::forward(&input, pattern, Weighting::Plain).expect("sparse");
         let difference = compare(&out, &reference);
         assert_eq!((difference.max_abs, difference.mean_abs), (*max_abs, *mean_abs));
         assert_eq!(pattern.edge_count(40), *edges);
+    }
+    let pyramid = Pattern::Pyramid(Pyramid { window: 1, per_level: 1 });
+    let mut sweep = Sweep::new(&input, reference.clone(), pyramid);
+    let points = sweep.step(f64::INFINITY, &|| 0.0).expect("points");
+    assert_eq!(points.len(), SWEEP_WINDOWS.len() * SWEEP_PER_LEVEL.len());
+    for SweepPoint { pattern, edges, mean_abs, .. } in points {
+        let Pattern::Pyramid(pyramid) = pattern else { panic!("{pattern}") };
+        let out = csi_temporal::attention::pyramid::forward(&input, &pyramid).expect("pyramid");
+        assert_eq!(compare(&out, &reference).mean_abs, mean_abs);
+        assert_eq!(pyramid.edge_count(40), edges);
     }
 }
 

@@ -3,8 +3,11 @@
 mod session_support;
 
 use csi_lab::blob_view::{heat_map, histogram, parse_seed};
-use csi_lab::session::Session;
-use csi_temporal::rvne::Dtype;
+use csi_lab::pattern::Pattern;
+use csi_lab::session::{ModelAsk, Session};
+use csi_temporal::attention::{Pyramid, SparsePattern};
+use csi_temporal::head::TemporalHead;
+use csi_temporal::rvne::{Dtype, WeightBlob};
 use quickcheck::{TestResult, quickcheck};
 use session_support::{default_model, fixture};
 
@@ -19,6 +22,56 @@ fn the_default_blob_is_the_reference_recipes_byte_for_byte() {
     assert_eq!(view.seed_hex.as_deref(), Some("c5110007deadbeef"));
     assert!(view.records.is_empty() && !view.attention.stored);
     assert_eq!(view.class_names, ["class 0", "class 1", "class 2", "class 3"]);
+}
+
+/// What a new blob is asked to look at is in its bytes, and in what is shown of them when they are
+/// opened again; the weights are those of the seed all the same.
+#[test]
+fn a_new_blob_carries_its_pattern() {
+    let edges =
+        SparsePattern { window: 9, block_size: 300, landmarks: false, ..Default::default() };
+    for (pattern, says) in [
+        (Pattern::Upstream(edges), "upstream edges, window 9, block 300"),
+        (Pattern::LnCount(edges), "upstream edges + ln(count), window 9, block 300"),
+        (Pattern::Pyramid(Pyramid { window: 8, per_level: 3 }), "pyramid, window 8, 3 per level"),
+    ] {
+        let mut session = Session::new();
+        let ask = ModelAsk { pattern, ..default_model() };
+        let made = session.blob_new(&ask).expect("a blob").clone();
+        let bytes = session.blob_bytes().expect("bytes").to_vec();
+        let blob = WeightBlob::parse(&bytes).expect("a blob");
+        let record = blob.trailer.attention.expect("a record");
+        assert_eq!(Pattern::of_record(&record), Some(pattern));
+        let reference = WeightBlob::parse(&fixture("models/aether_seeded.rvne")).expect("a blob");
+        assert_eq!(blob.weights, reference.weights);
+        let opened = session.blob_open("again", &bytes).expect("a blob").clone();
+        assert_eq!((opened.attention.stored, opened.attention.kind), (true, pattern.name()));
+        assert_eq!(opened.attention, made.attention);
+        assert_eq!(opened.records[0].summary, format!("{says}, mean pooling"));
+        assert!(opened.trained_with.starts_with("not trained"), "{}", opened.trained_with);
+        let head = TemporalHead::from_blob(&blob).expect("a head");
+        assert_eq!(head.backend(), pattern.backend().0);
+        assert_eq!(head.pattern().window, pattern.window());
+    }
+}
+
+#[test]
+fn a_pattern_that_no_blob_can_hold_is_refused() {
+    let mut session = Session::new();
+    let mut code = |pattern| {
+        let ask = ModelAsk { pattern, ..default_model() };
+        session.blob_new(&ask).expect_err("a refusal").code()
+    };
+    let edges = |window, block_size| {
+        Pattern::Upstream(SparsePattern { window, block_size, ..Default::default() })
+    };
+    let pyramid = |window, per_level| Pattern::Pyramid(Pyramid { window, per_level });
+    assert_eq!(code(edges(65_536, 16)), "lab/pattern-range");
+    assert_eq!(code(edges(8, 65_536)), "lab/pattern-range");
+    assert_eq!(code(edges(8, 0)), "attention/zero-block-size");
+    assert_eq!(code(pyramid(65_536, 1)), "lab/pattern-range");
+    assert_eq!(code(pyramid(8, 256)), "lab/pattern-range");
+    assert_eq!(code(pyramid(8, 0)), "attention/zero-per-level");
 }
 
 /// The header table has the file's bytes, and no byte of header or CRC is left out.

@@ -144,7 +144,7 @@ fn a_dense_pass_in_pieces_has_the_bits_of_the_whole() {
             dense::rows_into(&input, true, rows, &mut workspace, out).unwrap();
         }
         assert_eq!(bits(&pieces), bits(whole.data()), "seed {seed}");
-        for rows in [seq..seq + 1, 1..0] {
+        for rows in [seq..seq + 1, seq + 5..seq + 5] {
             let error = dense::rows_into(&input, true, rows, &mut workspace, &mut []).unwrap_err();
             assert_eq!(error.code(), "attention/row-out-of-range");
         }

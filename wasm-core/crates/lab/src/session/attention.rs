@@ -1,25 +1,18 @@
-//! The attention room's questions: maps, divergence, edges of a row, sweep, classes.
+//! The attention room's questions: a pattern against dense, edges of a row, sweep, logits, classes.
 //!
-//! Layers below the one that is looked at run with the sparse pattern, as on the node; the layer
-//! itself gets the same queries, keys and values for both kernels. Logits are those of the whole
-//! head run sparse and run dense.
+//! Layers below the one that is looked at run with the pattern, as on the node; the layer itself
+//! gets the same queries, keys and values for both kernels. Logits are those of the whole head run
+//! with the pattern and run dense.
 
 use csi_temporal::attention::map::{self, Heads};
-use csi_temporal::attention::pattern::dense_edge_count;
-use csi_temporal::attention::{BackendKind, EdgeKind, SparsePattern, Weighting, dense, sparse};
+use csi_temporal::attention::{BackendKind, SparsePattern};
 use csi_temporal::head::{LayerQkv, TemporalHead};
 
 use super::features::Window;
 use super::{LabError, Result, Session};
-use crate::colour::ColourMap;
-use crate::divergence::{self, Divergence, Saturated, Sweep, SweepPoint};
-use crate::raster::Raster;
-
-/// After this time no second round is timed, in milliseconds.
-const TIMING_MS: f64 = 12.0;
-
-/// How many decades below the largest weight the colours of a map reach.
-const MAP_DECADES: f32 = 4.0;
+use crate::comparison::{Comparison, DenseSide, SparseSide, Subject};
+use crate::divergence::{self, Sweep, SweepPoint};
+use crate::pattern::{Pattern, Reason};
 
 /// The magnitudes that queries and keys can be brought to: far below it every row is a plain mean,
 /// far above it scores leave `f32`.
@@ -36,10 +29,10 @@ pub struct AttentionAsk {
     pub layer: usize,
     /// Query head; `None` for the mean over all in the maps.
     pub head: Option<usize>,
-    /// The sparse pattern; always causal.
-    pub pattern: SparsePattern,
-    /// Whether landmarks get `+ ln(count)`.
-    pub ln_count: bool,
+    /// What rows look at; always causal.
+    pub pattern: Pattern,
+    /// Upstream's edges that the pattern is compared with.
+    pub upstream: SparsePattern,
     /// Queries and keys of the layer are brought to this magnitude, see
     /// [`divergence::bring_to_magnitude`]; `None` leaves them as the weights make them. Logits
     /// are always those of the weights as they are.
@@ -48,49 +41,28 @@ pub struct AttentionAsk {
     pub dark: bool,
 }
 
-/// Sparse against dense at one place.
+/// What the pattern gives at one place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionView {
     /// Rows in the window.
     pub n: usize,
     /// Times of the rows in seconds.
     pub times_s: Vec<f64>,
-    /// Effective weights, decimal logarithm; no weight is transparent. Queries from top to
-    /// bottom, tokens from left to right.
-    pub sparse: Raster,
-    /// The same on the same scale.
-    pub dense: Raster,
-    /// Dense minus sparse: what sparse attention leaves out is positive.
-    pub difference: Raster,
-    /// Of the outputs over all heads.
-    pub divergence: Divergence,
-    /// Edges of a pass, per head.
-    pub edges_sparse: usize,
-    /// Edges of a dense pass, per head.
-    pub edges_dense: usize,
-    /// Time of the sparse kernel in milliseconds, the better of two rounds.
-    pub sparse_ms: f64,
-    /// Time of the dense kernel in milliseconds, the better of two rounds.
-    pub dense_ms: f64,
-    /// Logits of the head run with the pattern.
-    pub logits_sparse: Vec<f32>,
-    /// Logits of the head run dense.
-    pub logits_dense: Vec<f32>,
-    /// For a pattern that covers the window.
-    pub saturated: Option<Saturated>,
-    /// See [`divergence::score_spread`].
-    pub score_spread: f32,
+    /// Map, edges, time.
+    pub sparse: SparseSide,
 }
 
 /// One edge of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowEdge {
     /// Why it is there.
-    pub kind: EdgeKind,
+    pub reason: Reason,
     /// Its first token.
     pub first: usize,
     /// Its last token.
     pub last: usize,
+    /// How many tokens it stands for; all from the first to the last, or some of them.
+    pub count: usize,
     /// Time of its first token in seconds.
     pub seconds: f64,
     /// Effective sparse weight of its tokens, over all edges that reach them.
@@ -110,6 +82,15 @@ pub struct RowView {
     pub dense: Vec<f32>,
 }
 
+/// What the whole head says of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// Run with the pattern.
+    pub sparse: Vec<f32>,
+    /// Run dense.
+    pub dense: Vec<f32>,
+}
+
 /// Probabilities of the classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
@@ -119,21 +100,23 @@ pub struct Classification {
     pub dense: Vec<f32>,
 }
 
-/// A sweep under way.
-pub(super) struct SweepState(Sweep);
+/// What goes on from call to call; it ends with what it was made of.
+#[derive(Default)]
+pub(super) struct Ongoing {
+    comparison: Option<Comparison>,
+    sweep: Option<Sweep>,
+}
 
 /// Everything that a question needs.
 struct Scene {
     window: Window,
-    head: TemporalHead,
     qkv: LayerQkv,
     heads: Heads,
-    weighting: Weighting,
-    backend: BackendKind,
 }
 
 impl Session {
-    /// Compares sparse with dense attention at the cursor. `now_ms` is the caller's clock.
+    /// Runs a pattern at the cursor; [`Session::attention_step`] then compares it with dense
+    /// attention. `now_ms` is the caller's clock.
     ///
     /// # Errors
     ///
@@ -144,46 +127,27 @@ impl Session {
         ask: &AttentionAsk,
         now_ms: &dyn Fn() -> f64,
     ) -> Result<AttentionView> {
-        let scene = self.scene(ask)?;
-        let input = scene.qkv.view();
-        let n = scene.window.times_s.len();
-        // A wasm engine runs a function slowly at first: the better of two rounds says
-        // what the kernels cost.
-        let (mut sparse_ms, mut dense_ms) = (f64::INFINITY, f64::INFINITY);
-        let first = now_ms();
-        let (sparse_out, dense_out) = loop {
-            let started = now_ms();
-            let sparse_out = sparse::forward(&input, &ask.pattern, scene.weighting)?;
-            let between = now_ms();
-            let dense_out = dense::forward(&input, true)?;
-            let ended = now_ms();
-            let known = sparse_ms.is_finite();
-            sparse_ms = sparse_ms.min(between - started);
-            dense_ms = dense_ms.min(ended - between);
-            if known || ended - first > TIMING_MS {
-                break (sparse_out, dense_out);
-            }
-        };
-        let divergence = divergence::compare(&sparse_out, &dense_out);
-        let sparse_map = map::sparse_map(&input, &ask.pattern, scene.weighting, scene.heads)?;
-        let dense_map = map::dense_map(&input, true, scene.heads)?;
-        let (sparse, dense) = weight_rasters(&sparse_map, &dense_map, n, ask.dark);
-        Ok(AttentionView {
-            n,
-            sparse,
-            dense,
-            difference: difference_raster(&sparse_map, &dense_map, n, ask.dark),
-            edges_sparse: ask.pattern.edge_count(n),
-            edges_dense: dense_edge_count(n, true),
-            sparse_ms,
-            dense_ms,
-            logits_sparse: scene.head.forward(&scene.window.values, scene.backend)?.logits,
-            logits_dense: scene.head.forward(&scene.window.values, BackendKind::Dense)?.logits,
-            saturated: divergence::saturated(&input, &ask.pattern, &divergence),
-            score_spread: divergence::score_spread(&input, scene.heads),
-            divergence,
-            times_s: scene.window.times_s,
-        })
+        let Scene { window, qkv, heads } = self.scene(ask)?;
+        let (pattern, upstream, dark) = (ask.pattern, ask.upstream, ask.dark);
+        let subject = Subject { pattern, upstream, heads, dark };
+        let (comparison, sparse) = Comparison::new(qkv, subject, now_ms)?;
+        self.ongoing.comparison = Some(comparison);
+        Ok(AttentionView { n: window.times_s.len(), times_s: window.times_s, sparse })
+    }
+
+    /// Goes on with the comparison for about `budget_ms`; `None` while there is more to do.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NoComparison`] before [`Session::attention`], and after recording, model or
+    /// pipeline changed; what the kernels refuse.
+    pub fn attention_step(
+        &mut self,
+        budget_ms: f64,
+        now_ms: &dyn Fn() -> f64,
+    ) -> Result<Option<DenseSide>> {
+        let comparison = self.ongoing.comparison.as_mut().ok_or(LabError::NoComparison)?;
+        Ok(comparison.step(budget_ms, now_ms)?)
     }
 
     /// Returns the edges and the weights of one row of the maps.
@@ -192,37 +156,38 @@ impl Session {
     ///
     /// As [`Session::attention`]; [`LabError::Attention`] for a row out of range.
     pub fn attention_row(&mut self, ask: &AttentionAsk, row: usize) -> Result<RowView> {
-        let scene = self.scene(ask)?;
-        let input = scene.qkv.view();
-        let sparse = map::sparse_row(&input, &ask.pattern, scene.weighting, row, scene.heads)?;
-        let dense = map::dense_row(&input, true, row, scene.heads)?;
-        let mut edges = Vec::new();
-        ask.pattern.row_edges(row, sparse.len(), &mut edges);
-        let view = |edge: csi_temporal::attention::Edge| {
-            let tokens = edge.tokens();
+        let Scene { window, qkv, heads } = self.scene(ask)?;
+        let input = qkv.view();
+        let seen = ask.pattern.row_edges(&input, row)?;
+        let mut sparse = Vec::new();
+        ask.pattern.map_rows(&input, heads, [row], |_, weights| sparse = weights.to_vec())?;
+        let dense = map::dense_row(&input, true, row, heads)?;
+        let view = |seen: crate::pattern::Seen| {
+            let (first, last) = (seen.tokens[0], seen.tokens[seen.tokens.len() - 1]);
+            let sum = |weights: &[f32]| seen.tokens.iter().map(|token| weights[*token]).sum();
             RowEdge {
-                kind: edge.kind(),
-                first: tokens.start,
-                last: tokens.end - 1,
-                seconds: scene.window.times_s[tokens.start],
-                weight_sparse: sparse[tokens.clone()].iter().sum(),
-                weight_dense: dense[tokens].iter().sum(),
+                reason: seen.reason,
+                first,
+                last,
+                count: seen.tokens.len(),
+                seconds: window.times_s[first],
+                weight_sparse: sum(&sparse),
+                weight_dense: sum(&dense),
             }
         };
-        let edges = edges.into_iter().map(view).collect();
+        let edges = seen.into_iter().map(view).collect();
         Ok(RowView { edges, sparse, dense })
     }
 
-    /// Starts a sweep over window and block size and returns how many points it has.
+    /// Starts a sweep around the pattern of the last [`Session::attention`], on its window, and
+    /// returns how many points it has.
     ///
     /// # Errors
     ///
-    /// As [`Session::attention`].
-    pub fn sweep_begin(&mut self, ask: &AttentionAsk) -> Result<usize> {
-        let scene = self.scene(ask)?;
-        let input = scene.qkv.view();
-        let sweep = Sweep::new(&input, dense::forward(&input, true)?, ask.pattern, scene.weighting);
-        Ok(self.sweep.insert(SweepState(sweep)).0.remaining())
+    /// As [`Session::attention_step`].
+    pub fn sweep_begin(&mut self, now_ms: &dyn Fn() -> f64) -> Result<usize> {
+        let comparison = self.ongoing.comparison.as_mut().ok_or(LabError::NoComparison)?;
+        Ok(self.ongoing.sweep.insert(comparison.sweep(now_ms)?).remaining())
     }
 
     /// Computes the next points of the sweep within about `budget_ms`; empty when finished.
@@ -235,8 +200,21 @@ impl Session {
         budget_ms: f64,
         now_ms: &dyn Fn() -> f64,
     ) -> Result<Vec<SweepPoint>> {
-        let sweep = self.sweep.as_mut().ok_or(LabError::NoSweep)?;
-        Ok(sweep.0.step(budget_ms, now_ms)?)
+        let sweep = self.ongoing.sweep.as_mut().ok_or(LabError::NoSweep)?;
+        Ok(sweep.step(budget_ms, now_ms)?)
+    }
+
+    /// Runs the whole head with the pattern and dense. Takes one dense pass a layer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::attention`].
+    pub fn logits(&mut self, ask: &AttentionAsk) -> Result<Logits> {
+        let (head, window, backend) = self.head_and_window(ask)?;
+        Ok(Logits {
+            sparse: head.forward(&window.values, backend)?.logits,
+            dense: head.forward(&window.values, BackendKind::Dense)?.logits,
+        })
     }
 
     /// Class probabilities for the window at the cursor; `None` without a model that can run on
@@ -265,17 +243,7 @@ impl Session {
     }
 
     fn scene(&mut self, ask: &AttentionAsk) -> Result<Scene> {
-        let mut head = self.need_model()?.head.clone()?;
-        let window = self.window(ask.frame, ask.n)?;
-        if window.dim != head.feature_dim() {
-            return Err(LabError::Features { got: window.dim, expected: head.feature_dim() });
-        }
-        head.set_pattern(ask.pattern)?;
-        let (weighting, backend) = if ask.ln_count {
-            (Weighting::LnCount, BackendKind::SparseLnCount)
-        } else {
-            (Weighting::Plain, BackendKind::Sparse)
-        };
+        let (head, window, backend) = self.head_and_window(ask)?;
         let mut qkv = head.layer_qkv(&window.values, ask.layer, backend)?;
         if let Some(magnitude) = ask.magnitude {
             if !(MAGNITUDES.contains(&magnitude)) {
@@ -284,33 +252,23 @@ impl Session {
             divergence::bring_to_magnitude(&mut qkv.q, magnitude);
             divergence::bring_to_magnitude(&mut qkv.k, magnitude);
         }
-        let heads = ask.head.map_or(Heads::Mean, Heads::One);
-        Ok(Scene { window, head, qkv, heads, weighting, backend })
+        Ok(Scene { window, qkv, heads: ask.head.map_or(Heads::Mean, Heads::One) })
     }
-}
 
-/// Both maps on one logarithmic scale.
-fn weight_rasters(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> (Raster, Raster) {
-    let largest = sparse.iter().chain(dense).copied().fold(f32::MIN_POSITIVE, f32::max);
-    let max = largest.log10();
-    let range = (max - MAP_DECADES, max);
-    let paint = |weights: &[f32]| {
-        let logs: Vec<f32> = weights.iter().map(|weight| weight.log10()).collect();
-        Raster::paint(&logs, n, range, ColourMap::Magma, dark)
-    };
-    (paint(sparse), paint(dense))
-}
-
-fn difference_raster(sparse: &[f32], dense: &[f32], n: usize, dark: bool) -> Raster {
-    let difference: Vec<f32> =
-        dense.iter().zip(sparse).map(|(dense, sparse)| dense - sparse).collect();
-    // The diagonal of the first rows would outshine everything: the 99.5th percentile of what is
-    // not zero is the end of the scale.
-    let mut sizes: Vec<f32> =
-        difference.iter().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
-    let most =
-        if sizes.is_empty() { 1.0 } else { crate::raster::quantiles(&mut sizes, 0.0, 0.995).1 };
-    Raster::paint(&difference, n, (-most, most), ColourMap::Vik, dark)
+    fn head_and_window(
+        &mut self,
+        ask: &AttentionAsk,
+    ) -> Result<(TemporalHead, Window, BackendKind)> {
+        let mut head = self.need_model()?.head.clone()?;
+        let window = self.window(ask.frame, ask.n)?;
+        if window.dim != head.feature_dim() {
+            return Err(LabError::Features { got: window.dim, expected: head.feature_dim() });
+        }
+        ask.pattern.validate()?;
+        let (backend, pattern) = ask.pattern.backend();
+        head.set_pattern(pattern)?;
+        Ok((head, window, backend))
+    }
 }
 
 /// Probabilities of logits, by the core's own `exp`.

@@ -71,6 +71,10 @@ pub enum LabError {
     Magnitude,
     /// A step of a sweep that was not begun.
     NoSweep,
+    /// A step of a comparison that was not begun.
+    NoComparison,
+    /// A pattern with a number beyond what a blob can hold.
+    PatternRange,
     /// A file that is no recording.
     Refusal(Refusal),
     /// A pipeline or frame that was refused.
@@ -102,6 +106,8 @@ impl LabError {
             Self::Seed => "lab/seed",
             Self::Magnitude => "lab/magnitude",
             Self::NoSweep => "lab/no-sweep",
+            Self::NoComparison => "lab/no-comparison",
+            Self::PatternRange => "lab/pattern-range",
             Self::Refusal(error) => error.code(),
             Self::Feature(error) => error.code(),
             Self::Blob(error) => error.code(),
@@ -143,6 +149,10 @@ impl fmt::Display for LabError {
                 f.write_str("queries and keys can be brought to a magnitude from 0.001 to 100")
             }
             Self::NoSweep => f.write_str("no sweep was begun"),
+            Self::NoComparison => f.write_str("no comparison was begun"),
+            Self::PatternRange => f.write_str(
+                "a blob holds windows and blocks up to 65535, other numbers of a pattern up to 255",
+            ),
             Self::Refusal(error) => error.fmt(f),
             Self::Feature(error) => error.fmt(f),
             Self::Blob(error) => error.fmt(f),

@@ -197,7 +197,7 @@ impl Session {
         self.opened()?.config(&ask).validate()?;
         self.pipeline = Some(ask);
         self.opened_mut()?.features = None;
-        self.sweep = None;
+        self.ongoing = Default::default();
         self.pipeline()
     }
 

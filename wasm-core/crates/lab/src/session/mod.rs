@@ -23,13 +23,15 @@ use crate::recording::{
     SubcarrierMap,
 };
 
-pub use attention::{AttentionAsk, AttentionView, Classification, MAGNITUDES, RowEdge, RowView};
+pub use attention::{
+    AttentionAsk, AttentionView, Classification, Logits, MAGNITUDES, RowEdge, RowView,
+};
 pub use error::LabError;
 pub use features::{FeatureWindow, PipelineAsk, PipelineView, Removal, Window};
 pub use model::{Conversion, ModelAsk};
 pub use views::{Quantity, SpectrumView, WaterfallAsk, WaterfallKind};
 
-use attention::SweepState;
+use attention::Ongoing;
 use features::FeatureRows;
 use model::Model;
 use views::Scales;
@@ -44,7 +46,7 @@ pub struct Session {
     open: Option<Open>,
     pipeline: Option<PipelineAsk>,
     model: Option<Model>,
-    sweep: Option<SweepState>,
+    ongoing: Ongoing,
 }
 
 /// An open recording and what was chosen of it.
@@ -177,7 +179,7 @@ impl Session {
         let recording = self.opening.take().ok_or(LabError::NotOpening)?.finish()?;
         let selected = recording.default_stream;
         self.open = Some(Open::new(recording, selected)?);
-        self.sweep = None;
+        self.ongoing = Ongoing::default();
         self.recording()
     }
 
@@ -208,7 +210,7 @@ impl Session {
         }
         (open.selected, open.order, open.mask) = (index, None, None);
         open.refresh();
-        self.sweep = None;
+        self.ongoing = Ongoing::default();
         self.recording()
     }
 
@@ -222,7 +224,7 @@ impl Session {
         let open = self.opened_mut()?;
         (open.order, open.mask) = (order, None);
         open.refresh();
-        self.sweep = None;
+        self.ongoing = Ongoing::default();
         self.recording()
     }
 
@@ -244,7 +246,7 @@ impl Session {
         }
         open.mask = pairs.map(<[u16]>::to_vec);
         open.refresh();
-        self.sweep = None;
+        self.ongoing = Ongoing::default();
         self.recording()
     }
 

@@ -1,10 +1,11 @@
 //! The open model: a blob, its bytes, and the head that runs it.
 
 use csi_temporal::head::{HeadError, TemporalHead};
-use csi_temporal::rvne::{ConversionError, Dtype, HeadShape, WeightBlob};
+use csi_temporal::rvne::{AttentionRecord, ConversionError, Dtype, HeadShape, WeightBlob};
 
 use super::{LabError, Result, Session};
 use crate::blob_view::{self, BlobView};
+use crate::pattern::Pattern;
 use crate::raster::Raster;
 
 /// The blob to make.
@@ -16,6 +17,9 @@ pub struct ModelAsk {
     pub seed: u64,
     /// How they are stored.
     pub dtype: Dtype,
+    /// What rows look at. [`Pattern::default`] is what a blob without an attention record means, so
+    /// it is not written.
+    pub pattern: Pattern,
 }
 
 /// A converted blob and what the conversion did.
@@ -49,9 +53,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`LabError::Blob`]; the old model stays.
+    /// [`LabError::Blob`]; [`LabError::Attention`] and [`LabError::PatternRange`] for the pattern;
+    /// the old model stays.
     pub fn blob_new(&mut self, ask: &ModelAsk) -> Result<&BlobView> {
-        let blob = WeightBlob::seeded(ask.shape, ask.seed, ask.dtype)?;
+        let mut blob = WeightBlob::seeded(ask.shape, ask.seed, ask.dtype)?;
+        if ask.pattern != Pattern::default() {
+            ask.pattern.validate()?;
+            let record = ask.pattern.to_record(AttentionRecord::default());
+            blob.trailer.attention = Some(record.ok_or(LabError::PatternRange)?);
+        }
         let bytes = blob.encode()?;
         let name = format!("seed-{:016x}", ask.seed);
         self.set_model(Model::new(&name, blob, bytes, Some(ask.seed))?)
@@ -70,6 +80,12 @@ impl Session {
     /// Describes the open model.
     pub fn blob_view(&self) -> Option<&BlobView> {
         self.model.as_ref().map(|model| &model.view)
+    }
+
+    /// What the open model's rows look at: `None` without a model, and for a dense one.
+    pub fn blob_pattern(&self) -> Option<Pattern> {
+        let model = self.model.as_ref()?;
+        Pattern::of_record(&model.blob.trailer.attention.unwrap_or_default())
     }
 
     /// The open model's file.
@@ -128,7 +144,7 @@ impl Session {
     }
 
     fn set_model(&mut self, model: Model) -> Result<&BlobView> {
-        self.sweep = None;
+        self.ongoing = Default::default();
         Ok(&self.model.insert(model).view)
     }
 }

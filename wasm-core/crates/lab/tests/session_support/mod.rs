@@ -4,8 +4,10 @@
 
 use std::path::PathBuf;
 
+use csi_lab::comparison::DenseSide;
+use csi_lab::pattern::Pattern;
 use csi_lab::recording::{Decoder, Limits};
-use csi_lab::session::{AttentionAsk, ModelAsk, Session};
+use csi_lab::session::{AttentionAsk, AttentionView, LabError, ModelAsk, Session};
 use csi_temporal::attention::SparsePattern;
 use csi_temporal::feature::{Extractor, MeanRemoval, PipelineConfig};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape};
@@ -65,7 +67,12 @@ pub fn walking_rows(frame: usize, n: usize) -> (Vec<f32>, Vec<f64>) {
 
 /// The model that the page starts with.
 pub fn default_model() -> ModelAsk {
-    ModelAsk { shape: HeadShape::default(), seed: DEFAULT_SEED, dtype: Dtype::F32 }
+    ModelAsk {
+        shape: HeadShape::default(),
+        seed: DEFAULT_SEED,
+        dtype: Dtype::F32,
+        pattern: Pattern::default(),
+    }
 }
 
 /// What the attention room asks at first.
@@ -75,8 +82,8 @@ pub fn first_ask(frame: usize) -> AttentionAsk {
         n: 256,
         layer: 0,
         head: None,
-        pattern: SparsePattern::default(),
-        ln_count: false,
+        pattern: Pattern::default(),
+        upstream: SparsePattern::default(),
         magnitude: None,
         dark: false,
     }
@@ -89,4 +96,15 @@ pub fn ticking() -> impl Fn() -> f64 {
         clock.set(clock.get() + 1.0);
         clock.get()
     }
+}
+
+/// The pattern's side and the dense side of an answer.
+pub fn compared(
+    session: &mut Session,
+    ask: &AttentionAsk,
+) -> Result<(AttentionView, DenseSide), LabError> {
+    let clock = ticking();
+    let view = session.attention(ask, &clock)?;
+    let dense = session.attention_step(f64::INFINITY, &clock)?;
+    Ok((view, dense.expect("no budget ends it")))
 }

@@ -357,7 +357,7 @@ mod tests {
                     shared += 1;
                     let mut out = Tensor3::zeros(seq, q_heads, dim);
                     let (bank, rows) = (&mut lanes(), &mut Rows::default());
-                    forward_over(bank, rows, &input, over, out.data_mut()).unwrap();
+                    forward_over(bank, rows, &input, over, 0, out.data_mut()).unwrap();
                     assert!(bits(out) == in_lanes, "shared: {q_heads}/{kv_heads}, {over:?}");
                     let mut bank = Bank::<f32>::new();
                     bank.fill(&input, 0);

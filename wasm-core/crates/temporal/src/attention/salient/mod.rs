@@ -109,11 +109,37 @@ pub fn map_row(
     row: usize,
     heads: Heads,
 ) -> Result<Vec<f32>, AttentionError> {
-    let mut pass = Pass::new(pattern, input)?;
-    pass.run_to(row)?;
-    let mut out = vec![0.0; input.q.seq()];
-    pass.weigh(heads.of(input.q.heads())?, &mut out)?;
+    let mut out = Vec::new();
+    map_rows(input, pattern, heads, [row], |_, weights| out.extend_from_slice(weights))?;
     Ok(out)
+}
+
+/// Computes some rows of the map and hands each to `take`, with its number. Ascending rows take one
+/// pass over the tokens; each step back takes another one.
+///
+/// # Errors
+///
+/// As [`map_row`]; `take` then has had the rows before.
+pub fn map_rows(
+    input: &Qkv<'_>,
+    pattern: &Salient,
+    heads: Heads,
+    rows: impl IntoIterator<Item = usize>,
+    mut take: impl FnMut(usize, &[f32]),
+) -> Result<(), AttentionError> {
+    let mut pass = Pass::new(pattern, input)?;
+    let heads = heads.of(input.q.heads())?;
+    let mut out = vec![0.0; input.q.seq()];
+    for row in rows {
+        if (row as u64) + 1 < pass.stream.len() {
+            pass = Pass::new(pattern, input)?;
+        }
+        pass.run_to(row)?;
+        out.fill(0.0);
+        pass.weigh(heads.clone(), &mut out)?;
+        take(row, &out);
+    }
+    Ok(())
 }
 
 /// Computes the map, `[seq * seq]`, one row after the other.
@@ -124,13 +150,8 @@ pub fn map_row(
 pub fn map(input: &Qkv<'_>, pattern: &Salient, heads: Heads) -> Result<Vec<f32>, AttentionError> {
     let seq = input.q.seq();
     super::map::check_seq(seq)?;
-    let mut pass = Pass::new(pattern, input)?;
-    let heads = heads.of(input.q.heads())?;
-    let mut out = vec![0.0; seq * seq];
-    for (row, out) in out.chunks_exact_mut(seq.max(1)).enumerate() {
-        pass.run_to(row)?;
-        pass.weigh(heads.clone(), out)?;
-    }
+    let mut out = Vec::with_capacity(seq * seq);
+    map_rows(input, pattern, heads, 0..seq, |_, weights| out.extend_from_slice(weights))?;
     Ok(out)
 }
 
