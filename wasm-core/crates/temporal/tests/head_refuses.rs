@@ -55,6 +55,8 @@ fn blobs_put_together_wrongly_are_refused() {
     assert_eq!(error, PartNotFinite { part: Part::RmsGains, index: 0 });
     let error = refused(|blob| blob.trailer.slopes = Some(vec![0.0; 7]));
     assert_eq!(error, PartLength { part: Part::Slopes, expected: 8, got: 7 });
+    let error = refused(|blob| blob.trailer.slopes.as_mut().unwrap()[6] = -0.25);
+    assert_eq!(error, AttentionError::BadSlope { head: 2 }.into());
     let error = refused(|blob| blob.trailer.normalisation.as_mut().unwrap().inv_std.clear());
     assert!(matches!(error, PartLength { part: Part::Normalisation, got: 0, .. }));
     let error = refused(|blob| blob.trailer.embedding.as_mut().unwrap().feature_dim = 0);
@@ -92,6 +94,36 @@ fn bad_windows_are_refused() {
     }
     let error = head.layer_qkv(&[0.0; 12], 2, BackendKind::Sparse).unwrap_err();
     assert_eq!(error, HeadError::LayerOutOfRange { layer: 2, layers: 2 });
+}
+
+/// The attention room runs a head by any backend, and what a blob does not say of its own pattern's
+/// neighbours is 0.
+#[test]
+fn backends_that_the_blob_says_nothing_of_are_refused() {
+    let mut blob = blob::bare(blob::SMALL, &mut Random::new(6));
+    let record = AttentionRecord {
+        pattern: AttentionPattern::Dense,
+        block_size: 0,
+        ..AttentionRecord::default()
+    };
+    blob.trailer.attention = Some(record);
+    let head = TemporalHead::from_blob(&blob).unwrap();
+    assert!(head.forward(&[0.5; 12], head.backend()).is_ok());
+    for (backend, expected) in [
+        (BackendKind::Sparse, AttentionError::ZeroBlockSize),
+        (BackendKind::SparseLnCount, AttentionError::ZeroBlockSize),
+        (BackendKind::Upstream, AttentionError::ZeroBlockSize),
+        (BackendKind::UpstreamGated { top_k: 2 }, AttentionError::ZeroBlockSize),
+        (BackendKind::Pyramid { per_level: 0 }, AttentionError::ZeroPerLevel),
+        (BackendKind::Salient { groups: 0 }, AttentionError::ZeroGroups),
+    ] {
+        let error = HeadError::Attention(expected);
+        assert_eq!(head.forward(&[0.5; 12], backend), Err(error), "{backend:?}");
+        assert_eq!(head.hidden(&[0.5; 12], backend), Err(error), "{backend:?}");
+        if !backend.is_upstream() {
+            assert_eq!(head.start_stream(backend, 4).map(|_| ()), Err(error), "{backend:?}");
+        }
+    }
 }
 
 #[test]
@@ -139,5 +171,19 @@ fn an_overflow_is_an_error_and_not_nan() {
         let error = head.forward(&[50.0; 30], BackendKind::Sparse).unwrap_err();
         assert_eq!(error, HeadError::Overflow, "{name}");
         assert_eq!(error.code(), "head/overflow");
+    }
+}
+
+/// The norm divides by a root of squares: infinite ones would make a loud row a silent one.
+#[test]
+fn squares_beyond_f32_are_an_error_and_not_zeros() {
+    for backend in [BackendKind::Sparse, BackendKind::Dense, BackendKind::Salient { groups: 3 }] {
+        let mut blob = blob::bare(blob::SMALL, &mut Random::new(7));
+        blob.trailer.rms_gains = Some(vec![1.0; 12]);
+        let head = TemporalHead::from_blob(&blob).unwrap();
+        assert!(head.forward(&[1e18; 6], backend).is_ok());
+        assert!(head.forward(&[2e19; 6], backend).is_err(), "{backend:?}");
+        let mut stream = head.start_stream(BackendKind::Sparse, 4).unwrap();
+        assert!(stream.step(&head, &[2e19; 6]).is_err());
     }
 }

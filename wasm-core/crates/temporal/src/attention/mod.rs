@@ -133,7 +133,7 @@ fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), Attenti
     }
 }
 
-fn check_slopes(slopes: &[f32], q_heads: usize) -> Result<(), AttentionError> {
+pub(crate) fn check_slopes(slopes: &[f32], q_heads: usize) -> Result<(), AttentionError> {
     if !slopes.is_empty() && slopes.len() != q_heads {
         return Err(AttentionError::SlopeCount { expected: q_heads, got: slopes.len() });
     }

@@ -49,6 +49,24 @@ impl BackendKind {
 }
 
 impl BackendKind {
+    /// Checks its parameters, and those of `pattern` that it looks at.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::ZeroBlockSize`], [`AttentionError::ZeroPerLevel`],
+    /// [`AttentionError::ZeroGroups`].
+    pub(crate) fn validate(self, pattern: &SparsePattern) -> Result<(), AttentionError> {
+        let window = pattern.window;
+        match self {
+            Self::Sparse | Self::SparseLnCount | Self::Upstream | Self::UpstreamGated { .. } => {
+                pattern.validate()
+            }
+            Self::Pyramid { per_level } => Pyramid { window, per_level }.validate(),
+            Self::Salient { groups } => Salient { window, groups }.validate(),
+            Self::Dense | Self::UpstreamDense => Ok(()),
+        }
+    }
+
     /// Returns what it looks at, or `None` where that is not known before the keys are, or where
     /// the upstream crate computes.
     pub(crate) fn over(self, pattern: &SparsePattern) -> Option<Over<'_>> {

@@ -39,9 +39,7 @@ pub use error::{HeadError, Part};
 pub use stream::HeadStream;
 pub use window::HeadWindow;
 
-use crate::attention::{
-    self, AttentionError, BackendKind, Pyramid, Qkv, Salient, SparsePattern, StreamShape,
-};
+use crate::attention::{self, AttentionError, BackendKind, Qkv, SparsePattern, StreamShape};
 use crate::half::Storage;
 use crate::rvne::{AttentionPattern, AttentionRecord, HeadShape, Pooling, WeightBlob};
 use crate::tensor::Tensor3;
@@ -102,8 +100,8 @@ impl TemporalHead {
     /// [`HeadError::Attention`] for a sparse pattern with a block size of 0, a pyramid with 0 blocks
     /// per level or a salient pattern with 0 groups (what record 0x81 holds when it says nothing of
     /// them);
-    /// [`HeadError::PartLength`] and [`HeadError::PartNotFinite`] for a blob put together by hand,
-    /// which parsing would have refused.
+    /// [`HeadError::PartLength`], [`HeadError::PartNotFinite`] and, for a negative slope,
+    /// [`HeadError::Attention`] for a blob put together by hand, which parsing would have refused.
     pub fn from_blob(blob: &WeightBlob) -> Result<Self, HeadError> {
         let shape = blob.shape;
         shape.validate().map_err(HeadError::Blob)?;
@@ -114,20 +112,10 @@ impl TemporalHead {
             AttentionPattern::LnCount => BackendKind::SparseLnCount,
             AttentionPattern::Dense => BackendKind::Dense,
             AttentionPattern::Pyramid => {
-                let pyramid = Pyramid {
-                    window: usize::from(record.window),
-                    per_level: usize::from(record.per_level),
-                };
-                pyramid.validate()?;
-                BackendKind::Pyramid { per_level: pyramid.per_level }
+                BackendKind::Pyramid { per_level: usize::from(record.per_level) }
             }
             AttentionPattern::Salient => {
-                let salient = Salient {
-                    window: usize::from(record.window),
-                    groups: usize::from(record.salient),
-                };
-                salient.validate()?;
-                BackendKind::Salient { groups: salient.groups }
+                BackendKind::Salient { groups: usize::from(record.salient) }
             }
         };
         let pattern = SparsePattern {
@@ -138,9 +126,7 @@ impl TemporalHead {
             global_token: record.global_token,
             causal: true,
         };
-        if matches!(backend, BackendKind::Sparse | BackendKind::SparseLnCount) {
-            pattern.validate()?;
-        }
+        backend.validate(&pattern)?;
         let [d, layers, classes] = [shape.input_dim, shape.layers, shape.classes].map(usize::from);
         parts::check(Part::Weights, &blob.weights, shape.weight_count().map_err(HeadError::Blob)?)?;
 
@@ -152,6 +138,9 @@ impl TemporalHead {
         let gains = split_layers(Part::RmsGains, trailer.rms_gains.as_deref(), layers, d)?;
         let q_heads = usize::from(shape.q_heads);
         let slopes = split_layers(Part::Slopes, trailer.slopes.as_deref(), layers, q_heads)?;
+        for slopes in slopes.iter().flatten() {
+            attention::check_slopes(slopes, q_heads)?;
+        }
         let feed_forward = FeedForward::load(trailer.feed_forward.as_ref(), layers, d)?;
         let layers = gains.into_iter().zip(slopes).zip(feed_forward);
         let layers = layers

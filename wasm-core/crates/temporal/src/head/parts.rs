@@ -45,13 +45,17 @@ pub(super) fn add(a: &mut [f32], b: &[f32]) {
 }
 
 /// Writes `x[d] * (1 / sqrt(mean(x * x) + eps)) * gains[d]` into `out`; the squares are summed
-/// left to right.
+/// left to right. Where their sum leaves the range of `f32`, all is NaN, to be found later, and not
+/// 0, which would pass for a result.
 fn rms_norm(x: &[f32], gains: &[f32], out: &mut Vec<f32>) {
     let mut sum = 0.0;
     for x in x {
         sum += x * x;
     }
-    let inverse = 1.0 / libm::sqrtf(sum / x.len() as f32 + RMS_EPSILON);
+    let inverse = match sum.is_finite() {
+        true => 1.0 / libm::sqrtf(sum / x.len() as f32 + RMS_EPSILON),
+        false => f32::NAN,
+    };
     out.clear();
     out.extend(x.iter().zip(gains).map(|(x, gain)| x * inverse * gain));
 }

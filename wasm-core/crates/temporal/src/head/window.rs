@@ -78,6 +78,7 @@ impl HeadWindow {
         if capacity == 0 {
             return Err(HeadError::NoRows);
         }
+        backend.validate(&head.pattern)?;
         Ok(Self {
             made_for: MadeFor::new(head, salient(head, backend)),
             places: Places::new(capacity),
