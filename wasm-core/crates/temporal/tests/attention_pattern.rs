@@ -122,6 +122,11 @@ fn huge_parameters_do_not_overflow() {
     assert!(huge.is_saturated(10));
     assert_eq!(dense_edge_count(10, false), 100);
     assert_eq!(dense_edge_count(10, true), 55);
+    assert_eq!(dense_edge_count(11, true), 66);
+    // As many as can be counted, although their square cannot.
+    let seq = 1 << (usize::BITS / 2);
+    assert_eq!(dense_edge_count(seq, true), seq / 2 + (1 << (usize::BITS - 1)));
+    assert_eq!([true, false].map(|causal| dense_edge_count(usize::MAX, causal)), [usize::MAX; 2]);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use csi_temporal::tensor::Tensor3;
 use support::Inputs;
 use support::random::Random;
 
-const BACKENDS: [BackendKind; 7] = [
+const BACKENDS: [BackendKind; 8] = [
+    BackendKind::Salient { groups: 2 },
     BackendKind::Dense,
     BackendKind::Sparse,
     BackendKind::SparseLnCount,
@@ -130,6 +131,18 @@ fn a_peaked_softmax_is_exact() {
     case.v.data_mut().copy_from_slice(&[1.0, 2.0, 3.0, 4.0]);
     let out = dense::forward(&case.view(), true).unwrap();
     assert_eq!(out.data(), [1.0, 2.0, 2.0, 2.0]);
+}
+
+/// No number is there, so that a tensor may claim any heads and any dimension.
+#[test]
+fn rows_that_no_memory_holds_are_refused() {
+    let half = 1_usize << (usize::BITS / 2);
+    for (heads, dim) in [(usize::MAX, usize::MAX), (half, half), (1, usize::MAX), (half / 8, half)]
+    {
+        let empty = || Tensor3::from_vec(Vec::new(), 0, heads, dim).unwrap();
+        let inputs = Inputs { q: empty(), k: empty(), v: empty(), slopes: Vec::new() };
+        assert_eq!(refused(&inputs), AttentionError::CacheTooLarge, "{heads} heads of {dim}");
+    }
 }
 
 #[test]

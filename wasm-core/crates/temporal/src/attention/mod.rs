@@ -83,7 +83,8 @@ impl Qkv<'_> {
     /// # Errors
     ///
     /// In this order: [`AttentionError::Shape`], [`ZeroDim`](AttentionError::ZeroDim),
-    /// [`HeadRatio`](AttentionError::HeadRatio), [`SlopeCount`](AttentionError::SlopeCount),
+    /// [`HeadRatio`](AttentionError::HeadRatio), [`CacheTooLarge`](AttentionError::CacheTooLarge)
+    /// for a row that no memory holds, [`SlopeCount`](AttentionError::SlopeCount),
     /// [`BadSlope`](AttentionError::BadSlope), [`NotFinite`](AttentionError::NotFinite) for the
     /// first bad row of q, else of k, else of v.
     pub fn validate(&self) -> Result<(), AttentionError> {
@@ -115,6 +116,9 @@ impl Qkv<'_> {
     }
 }
 
+/// The most numbers in a token's row: two of them can be counted, in bytes of four lanes.
+const MAX_ROW: usize = isize::MAX as usize / 32;
+
 fn check_heads(q_heads: usize, kv_heads: usize, dim: usize) -> Result<(), AttentionError> {
     if q_heads == 0 || kv_heads == 0 || dim == 0 {
         return Err(AttentionError::ZeroDim);
@@ -122,7 +126,11 @@ fn check_heads(q_heads: usize, kv_heads: usize, dim: usize) -> Result<(), Attent
     if !q_heads.is_multiple_of(kv_heads) {
         return Err(AttentionError::HeadRatio { q_heads, kv_heads });
     }
-    Ok(())
+    // A sequence of no tokens may claim any row.
+    match q_heads.checked_mul(dim) {
+        Some(width) if width <= MAX_ROW => Ok(()),
+        _ => Err(AttentionError::CacheTooLarge),
+    }
 }
 
 fn check_row(which: Operand, row: &[f32], expected: usize) -> Result<(), AttentionError> {

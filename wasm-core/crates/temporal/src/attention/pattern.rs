@@ -259,9 +259,13 @@ fn for_each_stride(from: usize, ahead: usize, reach: usize, mut visit: impl FnMu
     }
 }
 
-/// Counts the edges of a dense pass over `seq` tokens, per head.
+/// Counts the edges of a dense pass over `seq` tokens, per head; [`usize::MAX`] if there are more.
 pub fn dense_edge_count(seq: usize, causal: bool) -> usize {
-    if causal { seq.saturating_mul(seq + 1) / 2 } else { seq.saturating_mul(seq) }
+    match causal {
+        // One of two neighbours is even.
+        true => seq.div_ceil(2).saturating_mul(seq | 1),
+        false => seq.saturating_mul(seq),
+    }
 }
 
 #[cfg(test)]

@@ -51,11 +51,16 @@ pub(super) struct Stand {
 }
 
 impl Stand {
-    /// Returns its distance from token `row`, a block's mean position counting.
+    /// Returns its distance from token `row`, a block's mean position counting. Positions are
+    /// subtracted before they are rounded: a stream comes to numbers that `f32` has no room for.
     #[inline(always)]
     pub fn distance(&self, row: usize) -> f32 {
-        let mean_position = self.tokens.start as f32 + (self.tokens.len() - 1) as f32 / 2.0;
-        (mean_position - row as f32).abs()
+        let to_mean = (self.tokens.len() - 1) as f32 / 2.0;
+        if self.tokens.start <= row {
+            ((row - self.tokens.start) as f32 - to_mean).abs()
+        } else {
+            (self.tokens.start - row) as f32 + to_mean
+        }
     }
 }
 
@@ -356,6 +361,23 @@ fn take<'a>(edges: &mut &'a [Edge], kind: EdgeKind) -> &'a [Edge] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distances_do_not_depend_on_how_long_a_stream_is() {
+        let of = |tokens, row| Stand { tokens, bonus: 0.0 }.distance(row);
+        for past in [0, 1, 1 << 24, (1 << 24) + 1, 3_000_000_001_usize] {
+            for start in 0..40 {
+                for count in 1..9 {
+                    let tokens = past + start..past + start + count;
+                    let mean = start as f32 + (count - 1) as f32 / 2.0;
+                    for row in 0..50 {
+                        let expected = (mean - row as f32).abs();
+                        assert_eq!(of(tokens.clone(), past + row), expected, "{past} + {row}");
+                    }
+                }
+            }
+        }
+    }
 
     /// Plans that advanced equal plans that were filled, over every row where they may.
     #[test]
