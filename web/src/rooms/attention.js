@@ -136,16 +136,17 @@ export function mountAttention(root, side, ctx, opening) {
     sparseMs: h("output", { class: "sparse-text" }), denseMs: h("output", { class: "dense-text" }),
   };
   const fact = (/** @type {string} */ label, /** @type {(Node | string)[]} */ ...values) => h("div", null, h("span", { class: "label" }, label), ...values);
-  const beside = fact("upstream edges: mean error", out.upstream, "at", out.upstreamEdges, "edges;", out.times);
+  const beside = fact("upstream edges:", out.upstream, "at", out.upstreamEdges, "edges;", out.times);
   beside.id = "beside-upstream";
-  const caption = h("p", { class: "quiet-text map-caption", hidden: true });
+  beside.title = "The mean error of upstream's edges on the same rows, with the window and block last set for them";
+  const caption = h("div", { class: "map-caption label", hidden: true });
   const rest = h("div", { class: "attention-room" },
     h("div", { class: "map-choice narrow-only" }, which.root),
     h("div", { class: "facts-row" },
       fact("mean error", out.mean, out.relative), fact("max", out.max),
       fact("edges", out.edges, "of", out.edgesDense, out.ratio), beside,
-      fact("measured just now:", out.sparseMs, "sparse,", out.denseMs, "dense")),
-    h("div", { class: "maps" }, ...maps.map((plot) => plot.root)), caption,
+      fact("measured just now:", out.sparseMs, "sparse,", out.denseMs, "dense"), caption),
+    h("div", { class: "maps" }, ...maps.map((plot) => plot.root)),
     h("div", { class: "pair-row" }, perFrame.root, sweep.root));
   out.relative.title = "The mean difference, compared with the usual size (root mean square) of the dense outputs";
   root.append(lack, rest);

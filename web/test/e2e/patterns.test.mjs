@@ -128,6 +128,7 @@ test("4,096 rows: the pattern is there at once, dense attention follows, and the
   await page.waitForFunction(() => document.getElementById("edges-dense")?.textContent === "8,390,656", null, { timeout: 20_000 });
   await finished(page);
   assert.match(await page.locator(".map-caption").innerText(), /^One pixel stands for 8 × 8 weights: it shows the last of its 8 rows, and of that row's 8 columns the largest weight\.$/);
+  assert.ok(await page.locator(".pair-row canvas.under").first().isVisible(), "the plots below keep their place");
   await screenshot(page, "attention-4096-1280-light");
   const { violations } = await new AxeBuilder({ page }).analyze();
   assert.deepEqual(violations.filter((v) => v.impact === "serious" || v.impact === "critical").map((v) => v.id), []);

@@ -214,7 +214,10 @@ impl<'a> Pass<'a> {
             let slope = self.input.slopes.get(head).copied().unwrap_or(0.0);
             for (tokens, weight) in self.edges.iter().zip(&weights) {
                 let newest = tokens[tokens.len() - 1];
-                let mass = |token: usize| crate::math::exp(-slope * (newest - token) as f32);
+                let mass = |token: usize| match slope {
+                    0.0 => 1.0,
+                    _ => crate::math::exp(-slope * (newest - token) as f32),
+                };
                 let total: f32 = tokens.iter().map(|token| mass(*token)).sum();
                 let whole = weight * inverse_sum * share / total;
                 tokens.iter().for_each(|token| out[*token] += whole * mass(*token));
