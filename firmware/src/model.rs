@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use csi_temporal::feature::{MeanRemoval, PipelineConfig};
-use csi_temporal::head::{HeadStream, HeadWindow, TemporalHead};
-use csi_temporal::rvne::WeightBlob;
+use csi_temporal::head::{HeadError, HeadStream, HeadWindow, TemporalHead};
+use csi_temporal::rvne::{AttentionPattern, WeightBlob};
 use csi_temporal::window::FrameWindow;
 
 /// What a model asks for and gives.
@@ -43,6 +43,9 @@ impl Weights {
         if window_rows > 0 {
             info.window_rows = usize::from(window_rows);
         }
+        // The head copies what was parsed, and has its lists of each layer.
+        let lists = usize::from(blob.shape.layers).saturating_mul(MARGIN / 2);
+        probe(&[bytes.len().saturating_mul(2).saturating_add(lists)])?;
         let head = TemporalHead::from_blob(&blob)?;
         let trailer = blob.trailer;
         Ok(Self { head, pipeline: trailer.pipeline, name: trailer.name.unwrap_or_default(), info })
@@ -169,8 +172,10 @@ impl Model {
                 Ok(())
             }
             Err(error) => {
+                // What there was before fits the memory that it left.
+                drop(weights);
                 self.held.clear();
-                self.rows = Rows::new(&self.weights)?;
+                self.rows = Rows::make(&self.weights)?;
                 Err(error)
             }
         }
@@ -297,18 +302,26 @@ impl Model {
 }
 
 impl Rows {
+    /// Makes room for rows, once the memory is known to hold them.
     fn new(weights: &Weights) -> Result<Self, NodeError> {
         let (head, info) = (&weights.head, weights.info);
+        if !info.is_streaming {
+            probe_rows(weights, |rows| Ok(open(head, rows)?.memory_bytes()))?;
+        } else if !weights.removes_window_mean() {
+            probe_rows(weights, |rows| Ok(begin(head, rows)?.memory_bytes()))?;
+        } else {
+            return Err(NodeError::WindowMeanInStream);
+        }
+        Self::make(weights)
+    }
+
+    fn make(weights: &Weights) -> Result<Self, NodeError> {
+        let (head, info) = (&weights.head, weights.info);
         if info.is_streaming {
-            if weights.removes_window_mean() {
-                return Err(NodeError::WindowMeanInStream);
-            }
-            let mut stream = head.start_stream(head.backend(), info.window_rows)?;
-            stream.step(head, &vec![0.0; info.feature_dim])?;
-            stream.reset();
+            let stream = begin(head, info.window_rows)?;
             return Ok(Self::Stream { stream, logits: vec![0.0; info.classes] });
         }
-        let window = warm(head, HeadWindow::new(head, info.window_rows)?);
+        let window = open(head, info.window_rows)?;
         if !weights.removes_window_mean() {
             return Ok(Self::Window(window));
         }
@@ -321,16 +334,68 @@ impl Rows {
     }
 }
 
-/// Takes a window through its first rows, so that it has all the memory it will ever need.
-fn warm(head: &TemporalHead, mut window: HeadWindow) -> HeadWindow {
+/// Asks for the memory that `rows` rows will take, judged by what a few take.
+///
+/// Large parts are asked for politely where they are made, but not the small ones that come
+/// after, which a heap that is just full would not have.
+fn probe_rows(
+    weights: &Weights,
+    bytes_of: impl Fn(usize) -> Result<usize, HeadError>,
+) -> Result<(), NodeError> {
+    const FEW: usize = 8;
+    let (head, info) = (&weights.head, weights.info);
+    let shape = head.shape();
+    let [d, q, kv, dim, layers] =
+        [shape.input_dim, shape.q_heads, shape.kv_heads, shape.head_dim, shape.layers]
+            .map(usize::from);
+    // What a few take is not known either, but small: so many numbers a row, and its lists.
+    // Groups of like keys are there from the start.
+    let record = head.record();
+    let groups = match record.pattern {
+        AttentionPattern::Salient => {
+            usize::from(record.salient) + 8 * usize::from(record.per_level)
+        }
+        _ => 0,
+    };
+    let a_row = head.feature_dim() + 2 * d + (q + 2 * kv) * dim;
+    let guess = if info.is_streaming { 8 * FEW } else { 2 * FEW };
+    let numbers = a_row.saturating_mul(guess + groups);
+    // Streams have longer lists of what a row looks at, and do not count them.
+    let margin = if info.is_streaming { 8 * MARGIN } else { MARGIN };
+    let a_layer = numbers.saturating_mul(size_of::<f32>()).saturating_add(margin);
+    // A stream that pools keeps the logits of a window whatever its reach.
+    let pooled = usize::from(record.window_len) * info.classes * size_of::<f32>();
+    probe(&[a_layer.saturating_mul(layers + 1).saturating_add(pooled)])?;
+    let few = bytes_of(FEW)?;
+    let a_row = few.saturating_sub(bytes_of(FEW / 2)?).div_ceil(FEW / 2);
+    let needed = few.saturating_add(a_row.saturating_mul(info.window_rows));
+    let margin = margin.saturating_mul(layers + 1).saturating_add(needed / 4);
+    probe(&[needed.saturating_add(margin)])
+}
+
+/// Bytes that are asked for on top of an estimate.
+const MARGIN: usize = 4096;
+
+/// Starts a stream that has all the memory it will ever need.
+fn begin(head: &TemporalHead, rows: usize) -> Result<HeadStream, HeadError> {
+    let mut stream = head.start_stream(head.backend(), rows)?;
+    // Rows of zeros can leave the range of f32 with some weights; then real ones do as well.
+    let _ = stream.step(head, &vec![0.0; head.feature_dim()]);
+    stream.reset();
+    Ok(stream)
+}
+
+/// Makes a window that has all the memory it will ever need.
+fn open(head: &TemporalHead, rows: usize) -> Result<HeadWindow, HeadError> {
+    let mut window = HeadWindow::new(head, rows)?;
     let row = vec![0.0; head.feature_dim()];
-    for _ in 0..window.capacity().min(2) {
-        // Rows of zeros can leave the range of f32 with some weights; then real ones do as well.
+    for _ in 0..rows.min(2) {
+        // As above.
         let _ = window.push(head, &row);
     }
     let _ = window.classify(head);
     window.clear();
-    window
+    Ok(window)
 }
 
 /// Which of the last rows were held.
