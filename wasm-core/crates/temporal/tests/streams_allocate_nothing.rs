@@ -6,12 +6,14 @@ mod support;
 
 use csi_temporal::attention::salient::{Salient, SalientStream};
 use csi_temporal::attention::{
-    BackendKind, Pyramid, PyramidStream, SparsePattern, Stream, StreamShape, Weighting, Workspace,
-    dense, pyramid, sparse,
+    AttentionError, BackendKind, Pyramid, PyramidStream, SparsePattern, Stream, StreamShape,
+    Weighting, Workspace, dense, pyramid, sparse,
 };
 use csi_temporal::half::Storage;
-use csi_temporal::head::TemporalHead;
-use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
+use csi_temporal::head::{HeadError, HeadWindow, TemporalHead};
+use csi_temporal::rvne::{
+    AttentionPattern, AttentionRecord, DEFAULT_SEED, Dtype, HeadShape, WeightBlob,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use support::bits;
@@ -22,11 +24,16 @@ struct Counting;
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     static BYTES: Cell<usize> = const { Cell::new(0) };
+    /// The largest piece that may be had.
+    static LARGEST: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-// SAFETY: every call goes to the system's allocator unchanged.
+// SAFETY: every call goes to the system's allocator unchanged, or finds no memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > LARGEST.get() {
+            return core::ptr::null_mut();
+        }
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         BYTES.set(BYTES.get().wrapping_add(layout.size()));
         // SAFETY: the caller's contract is the system's.
@@ -134,5 +141,38 @@ fn forward_with_a_workspace_allocates_nothing_and_changes_nothing() {
         assert_eq!(bits(&sparse), bits(expected.data()), "sparse, {kv_heads}");
         let expected = dense::forward(&inputs.view(), true).unwrap();
         assert_eq!(bits(&out), bits(expected.data()), "dense, {kv_heads}");
+    }
+}
+
+/// Rows of one number are small beside the plan over them: that, too, is refused and aborts nothing.
+#[test]
+fn memory_that_cannot_be_had_is_an_error() {
+    let shape = StreamShape { q_heads: 1, kv_heads: 1, dim: 1, slopes: &[], storage: Storage::F16 };
+    let window = 3000;
+    let pattern = SparsePattern { window, ..SparsePattern::default() };
+    let salient = Salient { window, groups: 2 };
+    let shape_of_head =
+        HeadShape { input_dim: 1, q_heads: 1, kv_heads: 1, head_dim: 1, layers: 1, classes: 2 };
+    let mut blob = WeightBlob::seeded(shape_of_head, DEFAULT_SEED, Dtype::F32).unwrap();
+    let pattern_of_head = AttentionPattern::Dense;
+    blob.trailer.attention =
+        Some(AttentionRecord { pattern: pattern_of_head, ..AttentionRecord::default() });
+    let head = TemporalHead::from_blob(&blob).unwrap();
+    // Pieces too small for the rows, too small for a plan, and large enough.
+    for (largest, expected) in [
+        (1 << 10, Err(AttentionError::CacheTooLarge)),
+        (1 << 16, Err(AttentionError::CacheTooLarge)),
+        (1 << 20, Ok(())),
+    ] {
+        LARGEST.set(largest);
+        let made = [
+            Stream::new(&shape, &pattern, Weighting::Plain, window + 1).map(|_| ()),
+            PyramidStream::new(&shape, Pyramid { window, per_level: 2 }).map(|_| ()),
+            SalientStream::new(&salient, 1, 1, 1, &[]).map(|_| ()),
+        ];
+        let made_of_head = HeadWindow::new(&head, window).map(|_| ());
+        LARGEST.set(usize::MAX);
+        assert_eq!(made, [expected; 3], "{largest} bytes");
+        assert_eq!(made_of_head, expected.map_err(HeadError::Attention), "{largest} bytes");
     }
 }

@@ -3,10 +3,10 @@
 //! Two neighbours share most of what they see, so their plan is one list, each with the edges of
 //! its own row in the order of the pattern.
 
-use super::Weighting;
 use super::lanes::F32x4;
 use super::pattern::{Edge, EdgeKind, SparsePattern};
 use super::pyramid::{self, Pyramid};
+use super::{AttentionError, Weighting};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -193,22 +193,20 @@ impl Plan {
     }
 
     /// Takes memory for `visits` visits, so that filling takes none.
-    pub fn reserve(&mut self, visits: usize) {
-        self.reads.clear();
-        self.reads.reserve(visits);
-        self.stands.clear();
-        self.stands.reserve(visits);
-        self.absent.clear();
-        self.absent.reserve(visits);
-        self.ln_powers.reserve(usize::BITS as usize - self.ln_powers.len());
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::CacheTooLarge`], here and below.
+    pub fn reserve(&mut self, visits: usize) -> Result<(), AttentionError> {
+        make_room(&mut self.reads, visits)?;
+        make_room(&mut self.stands, visits)?;
+        make_room(&mut self.absent, visits)?;
+        make_room(&mut self.ln_powers, usize::BITS as usize)
     }
 
     /// Takes memory for `edges` edges outside of the window.
-    pub fn reserve_far(&mut self, edges: usize) {
-        for far in &mut self.far {
-            far.clear();
-            far.reserve(edges);
-        }
+    pub fn reserve_far(&mut self, edges: usize) -> Result<(), AttentionError> {
+        self.far.iter_mut().try_for_each(|far| make_room(far, edges))
     }
 
     /// Returns the bytes of memory that it holds.
@@ -348,6 +346,16 @@ impl Plan {
         }
         true
     }
+}
+
+/// Empties `list` and takes memory for `len` entries.
+///
+/// # Errors
+///
+/// [`AttentionError::CacheTooLarge`].
+pub(super) fn make_room<T>(list: &mut Vec<T>, len: usize) -> Result<(), AttentionError> {
+    list.clear();
+    list.try_reserve(len).map_err(|_| AttentionError::CacheTooLarge)
 }
 
 /// Splits off the leading edges of one kind.

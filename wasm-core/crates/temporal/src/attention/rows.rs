@@ -91,7 +91,7 @@ impl KvRows {
         let store = Store::new(shape, capacity, blocks)?;
         let mut rows = Self { store, plan: Plan::default(), scratch: Scratch::default() };
         if let Some(over) = over {
-            rows.reserve(over, capacity);
+            rows.reserve(over, capacity)?;
         }
         Ok(rows)
     }
@@ -126,21 +126,26 @@ impl KvRows {
 
     /// Gets ready for a pass. Takes memory only when `over` needs more than what the rows were made
     /// for.
-    pub fn begin(&mut self, over: Over<'_>, places: &Places) {
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::CacheTooLarge`].
+    pub fn begin(&mut self, over: Over<'_>, places: &Places) -> Result<(), AttentionError> {
+        self.reserve(over, places.capacity)?;
         self.store.push_means(over, places.start, places.len);
-        self.reserve(over, places.capacity);
         // The plan of another pass does not lead to this one's.
         self.plan.rows = 0;
+        Ok(())
     }
 
     /// Takes memory for the longest plan, so that none is taken later.
-    fn reserve(&mut self, over: Over<'_>, capacity: usize) {
+    fn reserve(&mut self, over: Over<'_>, capacity: usize) -> Result<(), AttentionError> {
         let visits = most_visits(over, capacity);
-        self.plan.reserve(visits);
+        self.plan.reserve(visits)?;
         if let Over::Sparse { pattern, .. } = over {
-            self.plan.reserve_far(pattern.most_far_edges(capacity));
+            self.plan.reserve_far(pattern.most_far_edges(capacity))?;
         }
-        self.scratch.reserve(2 * self.store.dim, 2 * visits);
+        self.scratch.reserve(2 * self.store.dim, 2 * visits)
     }
 
     /// Computes what one or two rows from `row` on attend to: `q` and `out` are

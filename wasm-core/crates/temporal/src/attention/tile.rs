@@ -9,9 +9,10 @@
 //! adds up what it computes: a sum with NaN or an infinity in it is not finite. (Nor is the sum of
 //! numbers near the end of the range; it is no fault to say so then.)
 
+use super::AttentionError;
 use super::bank::{Bank, Element, deinterleave, heads_of, interleave};
 use super::lanes::{F32x4, LANES};
-use super::plan::{Plan, ROWS};
+use super::plan::{Plan, ROWS, make_room};
 use crate::math::{Numbers, exp};
 use alloc::vec::Vec;
 
@@ -31,15 +32,14 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// Takes memory for one row of `visits` visits, so that a tile takes none.
-    pub fn reserve(&mut self, dim: usize, visits: usize) {
-        for (numbers, len) in [
-            (&mut self.q, dim),
-            (&mut self.means, dim),
-            (&mut self.weights, visits.next_multiple_of(TILE)),
-        ] {
-            numbers.clear();
-            numbers.reserve(len);
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::CacheTooLarge`].
+    pub fn reserve(&mut self, dim: usize, visits: usize) -> Result<(), AttentionError> {
+        make_room(&mut self.q, dim)?;
+        make_room(&mut self.means, dim)?;
+        make_room(&mut self.weights, visits.next_multiple_of(TILE))
     }
 
     fn resize(&mut self, numbers: usize, weights: usize) {

@@ -183,7 +183,7 @@ impl Projected {
                 Attention::Groups(stream)
             }
             (None, Some(over)) => {
-                rows.begin(over, places);
+                rows.begin(over, places)?;
                 Attention::Rows(over)
             }
             (None, None) => return Err(HeadError::UpstreamHasNoStream),

@@ -98,6 +98,7 @@ impl Groups {
         let stride = slots.checked_next_multiple_of(LANES)?;
         let pairs = slots.checked_mul(stride)?;
         let zeros = |len: usize| filled(len.checked_mul(lanes)?, F32x4::splat(0.0));
+        let costs = zeros(pairs)?;
         let mut order = Vec::new();
         order.try_reserve_exact(slots).ok()?;
         let mut free = Vec::new();
@@ -111,7 +112,7 @@ impl Groups {
             mass: zeros(slots)?,
             log_mass: zeros(slots)?,
             stride,
-            costs: zeros(pairs)?,
+            costs,
             nearness: filled(pairs, f32::NEG_INFINITY)?,
             has_slopes: false,
             slopes: zeros(1)?,

@@ -2,7 +2,7 @@
 
 use super::super::bank::{Bank, lanes_width};
 use super::super::lanes::{F32x4, LANES};
-use super::super::plan::Plan;
+use super::super::plan::{Plan, make_room};
 use super::super::tile::Scratch;
 use super::super::{
     AttentionError, Operand, check_finite, check_heads, check_row, check_slopes, kernel,
@@ -58,23 +58,15 @@ impl SalientStream {
     fn with_room(pattern: &Salient, q_heads: usize, kv_heads: usize, dim: usize) -> Option<Self> {
         let (window, slots) = (pattern.window.checked_add(1)?, pattern.groups.checked_add(1)?);
         let (rows, width) = (window.checked_add(slots)?, lanes_width(q_heads, dim)?);
+        // First what takes most, as nothing else matters when it cannot be had.
+        let groups = Groups::new(pattern.groups, q_heads)?;
         let bank = Bank::<F32x4>::zeros(rows, 0, dim, width, LANES).ok()?;
         let longest = window + pattern.groups;
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
-        plan.reserve(longest);
-        plan.bias.reserve(longest * width / dim);
-        scratch.reserve(dim, longest);
-        Some(Self {
-            bank,
-            groups: Groups::new(pattern.groups, q_heads)?,
-            plan,
-            scratch,
-            q_heads,
-            kv_heads,
-            window,
-            slots,
-            len: 0,
-        })
+        plan.reserve(longest).ok()?;
+        make_room(&mut plan.bias, longest * width / dim).ok()?;
+        scratch.reserve(dim, longest).ok()?;
+        Some(Self { bank, groups, plan, scratch, q_heads, kv_heads, window, slots, len: 0 })
     }
 
     /// Returns how many tokens it has taken.

@@ -49,8 +49,8 @@ impl PyramidStream {
             .ok_or(AttentionError::CacheTooLarge)?;
         let store = Store::new(shape, rows, 0)?;
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
-        plan.reserve(rows);
-        scratch.reserve(shape.dim, rows);
+        plan.reserve(rows)?;
+        scratch.reserve(shape.dim, rows)?;
         let slopes = shape.slopes.to_vec();
         Ok(Self { store, pyramid, slopes, len: 0, next: 0, plan, scratch })
     }

@@ -71,8 +71,8 @@ impl Stream {
         // or not; token 0 and the two nearest blocks.
         let longest = pattern.window + 1 + 2 * usize::BITS as usize + 3;
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
-        plan.reserve(longest);
-        scratch.reserve(shape.dim, longest);
+        plan.reserve(longest)?;
+        scratch.reserve(shape.dim, longest)?;
         let full_bonus = match weighting {
             Weighting::Plain => 0.0,
             Weighting::LnCount => libm::logf(pattern.block_size as f32),
