@@ -2,7 +2,7 @@
 
 mod support;
 
-use csi_temporal::attention::{self, BackendKind};
+use csi_temporal::attention::{self, BackendKind, SparsePattern};
 use csi_temporal::half::Storage;
 use csi_temporal::head::{HeadError, HeadWindow, TemporalHead};
 use csi_temporal::rvne::{
@@ -63,6 +63,25 @@ fn window_equals_forward_over_the_rows_held() {
         let logits = bits(window.classify(&head).unwrap());
         let expected = head.forward(&rows[..features], head.backend()).unwrap().logits;
         assert_eq!(logits, bits(&expected), "seed {seed}, after clearing");
+    }
+}
+
+/// Rows that follow each other take over what was planned, but not from another pattern's pass.
+#[test]
+fn a_pattern_may_change_between_two_rows() {
+    let mut blob = blob::bare(HeadShape { layers: 1, ..blob::SMALL }, &mut Random::new(3));
+    let record = AttentionRecord { pooling: Pooling::Last, ..AttentionRecord::default() };
+    blob.trailer.attention = Some(record);
+    let mut head = TemporalHead::from_blob(&blob).unwrap();
+    let rows = Random::new(4).numbers(90 * 6, 2.0);
+    let mut window = HeadWindow::new(&head, 90).unwrap();
+    for end in 1..=90 {
+        let pattern = SparsePattern { window: [2, 5, 9][end / 5 % 3], ..head.pattern() };
+        head.set_pattern(SparsePattern { landmarks: false, ..pattern }).unwrap();
+        window.push(&head, &rows[(end - 1) * 6..end * 6]).unwrap();
+        let logits = bits(window.classify(&head).unwrap());
+        let expected = head.forward(&rows[..end * 6], head.backend()).unwrap().logits;
+        assert_eq!(logits, bits(&expected), "{end} rows");
     }
 }
 

@@ -159,7 +159,9 @@ impl SalientStream {
     pub(super) fn plan(&mut self) -> (&Bank<F32x4>, &Plan) {
         let row = self.len - 1;
         let first = row.saturating_sub(self.window as u64 - 1);
-        self.plan.start_one(usize::try_from(row).unwrap_or(usize::MAX), false);
+        // Only an error names it; a stream may come to more tokens than 32 bits count.
+        let named = usize::try_from(row).unwrap_or(usize::MAX).min(usize::MAX - 1);
+        self.plan.start_one(named, false);
         for group in &self.groups.order {
             self.plan.visit(group.slot);
         }
