@@ -147,3 +147,34 @@ impl Place {
         self.tokens() + (level as usize - 1) * ring + at as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::half::Storage;
+
+    /// Nobody waits for 2^32 tokens: the count starts close to the end, over rows that are alike.
+    #[test]
+    fn the_last_tokens_that_can_be_counted_see_every_token_once() {
+        for (window, per_level) in [(0, 1), (0, 2), (1, 1), (7, 3), (16, 8)] {
+            let [q_heads, kv_heads, dim] = [1; 3];
+            let shape = StreamShape { q_heads, kv_heads, dim, slopes: &[], storage: Storage::F32 };
+            let mut stream = PyramidStream::new(&shape, Pyramid { window, per_level }).unwrap();
+            let rows = (per_level + 1) * (LEVELS + 1) + window + 1;
+            (0..rows).for_each(|row| stream.store.put(row, &[0.25], &[0.5]));
+            stream.len = MAX_TOKENS - 70;
+            let mut out = [0.0];
+            for row in stream.len..MAX_TOKENS {
+                stream.push(&[1.0], &[0.25], &[0.5], &mut out).unwrap();
+                assert!((out[0] - 0.5).abs() < 1e-6, "{} at {row}", out[0]);
+                let seen: usize =
+                    stream.plan.visits_of(0).map(|visit| visit.stand.tokens.len()).sum();
+                assert_eq!(seen, row + 1);
+                assert!(stream.plan.reads.as_flattened().iter().all(|read| *read < rows));
+            }
+            let error = stream.push(&[1.0], &[0.25], &[0.5], &mut out).unwrap_err();
+            assert_eq!(error, AttentionError::StreamTooLong { tokens: MAX_TOKENS });
+            assert_eq!(stream.len(), MAX_TOKENS);
+        }
+    }
+}

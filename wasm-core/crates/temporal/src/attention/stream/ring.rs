@@ -208,3 +208,34 @@ impl Stream {
 fn behind(at: usize, back: usize, size: usize) -> usize {
     if back <= at { at - back } else { at + size - back }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::MAX_TOKENS;
+    use super::*;
+    use crate::half::Storage;
+
+    /// Nobody waits for 2^32 tokens: the count starts close to the end, over rows that are alike.
+    #[test]
+    fn the_last_tokens_that_can_be_counted_are_taken() {
+        for (capacity, block_size) in [(1, 1), (9, 4), (40, 7)] {
+            let [q_heads, kv_heads, dim] = [1; 3];
+            let shape =
+                StreamShape { q_heads, kv_heads, dim, slopes: &[0.5], storage: Storage::F32 };
+            let pattern = SparsePattern { window: 5, block_size, ..SparsePattern::default() };
+            let mut stream = Stream::new(&shape, &pattern, Weighting::LnCount, capacity).unwrap();
+            (0..=capacity + stream.blocks).for_each(|row| stream.store.put(row, &[0.25], &[0.5]));
+            // Of whole blocks, as the open one has no token yet.
+            stream.len = (MAX_TOKENS - 70) / block_size * block_size;
+            stream.open = stream.len / block_size;
+            let mut out = [0.0];
+            for row in stream.len..MAX_TOKENS {
+                stream.push(&[1.0], &[0.25], &[0.5], &mut out).unwrap();
+                assert!((out[0] - 0.5).abs() < 1e-6, "{} at {row}", out[0]);
+            }
+            let error = stream.push(&[1.0], &[0.25], &[0.5], &mut out).unwrap_err();
+            assert_eq!(error, AttentionError::StreamTooLong { tokens: MAX_TOKENS });
+            assert_eq!(stream.len(), MAX_TOKENS);
+        }
+    }
+}
