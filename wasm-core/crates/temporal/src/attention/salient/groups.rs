@@ -121,10 +121,10 @@ impl Groups {
         })
     }
 
-    /// Forgets all groups and keeps the memory.
+    /// Forgets all groups and keeps the memory. Costs stay: before a pair is chosen every slot is
+    /// taken, and a newcomer writes over all of its own.
     pub fn reset(&mut self) {
         self.order.clear();
-        self.nearness.fill(f32::NEG_INFINITY);
         self.free.clear();
         self.free.extend((0..=self.limit).rev());
     }
