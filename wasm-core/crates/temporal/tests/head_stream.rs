@@ -150,4 +150,10 @@ fn a_stream_belongs_to_its_head() {
     let other = TemporalHead::from_blob(&blob::bare(shape, &mut random)).unwrap();
     let mut stream = head.start_stream(BackendKind::Sparse, 3).unwrap();
     assert_eq!(stream.step(&other, &[1.0; 6]).unwrap_err(), HeadError::StreamOfAnotherHead);
+    // The same shape, but another last layer.
+    let mut other = blob::bare(blob::SMALL, &mut random);
+    other.trailer.feed_forward = Some(blob::wide_feed_forward(blob::SMALL));
+    let other = TemporalHead::from_blob(&other).unwrap();
+    assert_eq!(stream.step(&other, &[1.0; 6]).unwrap_err(), HeadError::StreamOfAnotherHead);
+    assert!(stream.step(&head, &[1.0; 6]).is_ok());
 }

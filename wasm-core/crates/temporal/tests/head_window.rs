@@ -201,6 +201,8 @@ fn a_window_belongs_to_its_head() {
     // The same shape, but rows are kept in another form.
     let mut other = blob::with_records(shape, 0b10_0000, &mut random);
     others.push(other.clone());
+    other.trailer.feed_forward = Some(blob::wide_feed_forward(shape));
+    others.push(other.clone());
     other.trailer.feed_forward = None;
     for record in [
         AttentionRecord { storage: Storage::F16, ..AttentionRecord::default() },

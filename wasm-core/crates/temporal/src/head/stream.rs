@@ -12,18 +12,17 @@
 use super::parts::Scratch;
 use super::readout::{Pool, RecentMean};
 use super::steps::Steps;
+use super::window::MadeFor;
 use super::{HeadError, TemporalHead};
 use crate::attention::BackendKind;
-use crate::rvne::{HeadShape, Pooling};
+use crate::rvne::Pooling;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// The state of one stream of rows.
 #[derive(Clone, Debug)]
 pub struct HeadStream {
-    shape: HeadShape,
-    feature_dim: usize,
-    branch_width: usize,
+    made_for: MadeFor,
     steps: Steps,
     is_broken: bool,
     scratch: Scratch,
@@ -44,9 +43,7 @@ impl HeadStream {
             Pooling::Last => None,
         };
         Ok(Self {
-            shape: head.shape,
-            feature_dim: head.feature_dim(),
-            branch_width: head.last_layer().branch_width(),
+            made_for: MadeFor::new(head, None),
             steps: Steps::new(head, backend, capacity)?,
             is_broken: false,
             scratch: Scratch::default(),
@@ -94,9 +91,7 @@ impl HeadStream {
     /// many rows as it can count: every later step is then [`HeadError::StreamBroken`], until
     /// [`HeadStream::reset`].
     pub fn step(&mut self, head: &TemporalHead, row: &[f32]) -> Result<&[f32], HeadError> {
-        let is_own = head.shape == self.shape
-            && head.feature_dim() == self.feature_dim
-            && head.last_layer().branch_width() == self.branch_width
+        let is_own = self.made_for == MadeFor::new(head, None)
             && (head.pooling == Pooling::Mean) == self.recent.is_some();
         if !is_own {
             return Err(HeadError::StreamOfAnotherHead);
@@ -104,9 +99,10 @@ impl HeadStream {
         if self.is_broken {
             return Err(HeadError::StreamBroken);
         }
-        let Self { feature_dim, steps, scratch, x, pool, .. } = self;
-        if row.len() != *feature_dim {
-            return Err(HeadError::RowsLength { feature_dim: *feature_dim, got: row.len() });
+        let feature_dim = head.feature_dim();
+        let Self { steps, scratch, x, pool, .. } = self;
+        if row.len() != feature_dim {
+            return Err(HeadError::RowsLength { feature_dim, got: row.len() });
         }
         head.input.read(steps.len(), row, scratch, x)?;
         self.is_broken = true;

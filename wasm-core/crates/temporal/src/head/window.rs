@@ -24,9 +24,9 @@ pub struct HeadWindow {
     pool: Pool,
 }
 
-/// What two heads that can share a window have in common.
+/// What two heads that can share a window, or a stream, have in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct MadeFor {
+pub(super) struct MadeFor {
     shape: HeadShape,
     feature_dim: usize,
     branch_width: usize,
@@ -36,7 +36,7 @@ struct MadeFor {
 }
 
 impl MadeFor {
-    fn new(head: &TemporalHead, salient: Option<Salient>) -> Self {
+    pub fn new(head: &TemporalHead, salient: Option<Salient>) -> Self {
         let last = head.last_layer();
         Self {
             shape: head.shape,

@@ -76,5 +76,14 @@ pub fn with_records(shape: HeadShape, switches: u32, random: &mut Random) -> Wei
     blob
 }
 
+/// A feed-forward without weight whose hidden numbers are as many as those of attention.
+pub fn wide_feed_forward(shape: HeadShape) -> FeedForward {
+    let hidden = shape.q_heads * shape.head_dim;
+    let [d, wide, layers] = [shape.input_dim, hidden, shape.layers].map(usize::from);
+    let layer =
+        FeedForwardLayer { gains: vec![1.0; d], w1: vec![0.0; d * wide], w2: vec![0.0; d * wide] };
+    FeedForward { hidden, layers: vec![layer; layers] }
+}
+
 /// Every record.
 pub const ALL: u32 = 0b111_1111;
