@@ -107,7 +107,8 @@ impl Element for F32x4 {
     fn put(token: &[f32], dim: usize, q_heads: usize, row: &mut [Self]) {
         let group_size = q_heads / (token.len() / dim);
         for (group, row) in row.chunks_exact_mut(dim).enumerate() {
-            interleave(token, dim, heads_of(group, q_heads).map(|head| head / group_size), row);
+            let heads = heads_of(group, q_heads).map(|head| head / group_size);
+            interleave::<1>(token, dim, heads, 0, row.as_chunks_mut().0);
         }
     }
 }
@@ -438,7 +439,7 @@ impl Bank<F32x4> {
             for (token, row) in tokens.zip(copy.chunks_exact_mut(self.width)) {
                 for (group, row) in row.chunks_exact_mut(dim).enumerate() {
                     let heads = heads_of(group, q_heads).map(|head| head / group_size);
-                    interleave(token, dim, heads, row);
+                    interleave::<1>(token, dim, heads, 0, row.as_chunks_mut().0);
                 }
             }
         }
@@ -451,28 +452,40 @@ pub(super) fn heads_of(group: usize, heads: usize) -> [usize; LANES] {
     [0, 1, 2, 3].map(|lane| (group * LANES + lane).min(heads - 1))
 }
 
-/// Puts the `dim` numbers of four heads of `token`, `[heads * dim]`, into lanes.
+/// Puts the `dim` numbers of four heads of `token`, `[heads * dim]`, into lanes: row `at` of `Q`.
 #[inline(never)]
-pub(super) fn interleave(token: &[f32], dim: usize, heads: [usize; LANES], to: &mut [F32x4]) {
+pub(super) fn interleave<const Q: usize>(
+    token: &[f32],
+    dim: usize,
+    heads: [usize; LANES],
+    at: usize,
+    to: &mut [[F32x4; Q]],
+) {
     let [a, b, c, d] = heads.map(|head| &token[head * dim..][..dim]);
     let (to, to_rest) = to[..dim].as_chunks_mut::<LANES>();
     let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
         [a, b, c, d].map(<[f32]>::as_chunks::<LANES>);
     for ((to, (a, b)), (c, d)) in to.iter_mut().zip(a.iter().zip(b)).zip(c.iter().zip(d)) {
-        *to = F32x4::transpose([*a, *b, *c, *d].map(F32x4::from_array));
+        let lanes = F32x4::transpose([*a, *b, *c, *d].map(F32x4::from_array));
+        for (to, lanes) in to.iter_mut().zip(lanes) {
+            to[at] = lanes;
+        }
     }
     let rest = a_rest.iter().zip(b_rest).zip(c_rest.iter().zip(d_rest));
     for (to, ((a, b), (c, d))) in to_rest.iter_mut().zip(rest) {
-        *to = F32x4::from_array([*a, *b, *c, *d]);
+        to[at] = F32x4::from_array([*a, *b, *c, *d]);
     }
 }
 
-/// Undoes [`interleave`]: puts lanes where their heads belong in `token`, the first lane being head
-/// `first`, and adds what it puts to `faults`. Lanes beyond the last head are dropped.
+/// Undoes [`interleave`] for row `at` of `Q`, times `scale`: puts lanes where their heads belong in
+/// `token`, the first lane being head `first`, and adds what it puts to `faults`. Lanes beyond the
+/// last head are dropped.
 #[inline(never)]
-pub(super) fn deinterleave(
-    from: &[F32x4],
+pub(super) fn deinterleave<const Q: usize>(
+    from: &[[F32x4; Q]],
     dim: usize,
+    at: usize,
+    scale: F32x4,
     first: usize,
     token: &mut [f32],
     faults: &mut F32x4,
@@ -485,21 +498,23 @@ pub(super) fn deinterleave(
         let (a, rest) = token.split_at_mut(dim);
         let (b, rest) = rest.split_at_mut(dim);
         let (c, d) = rest.split_at_mut(dim);
-        done = dim - dim % LANES;
-        for at in (0..done).step_by(LANES) {
-            let lanes = [from[at], from[at + 1], from[at + 2], from[at + 3]];
-            sum = sum + lanes[0] + lanes[1] + lanes[2] + lanes[3];
-            let [p, q, r, s] = F32x4::transpose(lanes);
-            p.store(&mut a[at..]);
-            q.store(&mut b[at..]);
-            r.store(&mut c[at..]);
-            s.store(&mut d[at..]);
+        let (from, _) = from.as_chunks::<LANES>();
+        done = from.len() * LANES;
+        let [a, b, c, d] = [a, b, c, d].map(|head| head.as_chunks_mut::<LANES>().0);
+        let heads = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
+        for (from, ((a, b), (c, d))) in from.iter().zip(heads) {
+            let lanes = from.map(|from| from[at] * scale);
+            sum = sum + ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
+            for (to, lanes) in [a, b, c, d].into_iter().zip(F32x4::transpose(lanes)) {
+                lanes.store(to);
+            }
         }
     }
-    for at in done..dim {
-        sum = sum + from[at];
-        for (head, number) in token.chunks_exact_mut(dim).zip(from[at].to_array()) {
-            head[at] = number;
+    for d in done..dim {
+        let lanes = from[d][at] * scale;
+        sum = sum + lanes;
+        for (head, number) in token.chunks_exact_mut(dim).zip(lanes.to_array()) {
+            head[d] = number;
         }
     }
     *faults = sum;

@@ -178,8 +178,8 @@ const SINGLE: usize = if cfg!(target_arch = "wasm32") { 4 } else { 8 };
 const PAIR: usize = if cfg!(target_arch = "wasm32") { 3 } else { 4 };
 
 /// As [`attend_tile`], in the tiles that suit registers of four lanes, or of one. There are about 15
-/// of either kind, which sums, and what a step of a sum reads, share. Four lanes that read one
-/// number make a tile of their own.
+/// of either kind, which sums or weights, and what a step of a sum reads, share; V8 reads all of
+/// that before it adds. Four lanes that read one number make a tile of their own.
 fn attend_tile_for<const VECTOR: bool, E: Element>(
     bank: &Bank<E>,
     plan: &Plan,
@@ -189,12 +189,12 @@ fn attend_tile_for<const VECTOR: bool, E: Element>(
     out: &mut [f32],
 ) -> bool {
     let attend = match (VECTOR, E::IS_SHARED, plan.rows) {
-        (true, _, 2) => tile::attend::<true, 2, 4, E>,
-        (true, _, _) => tile::attend::<true, 1, SINGLE, E>,
-        (false, false, 2) => tile::attend::<false, 2, PAIR, E>,
-        (false, false, _) => tile::attend::<false, 1, 4, E>,
-        (false, true, 2) => tile::attend::<true, 2, 1, E>,
-        (false, true, _) => tile::attend::<true, 1, 2, E>,
+        (true, _, 2) => tile::attend::<true, 2, 4, 3, E>,
+        (true, _, _) => tile::attend::<true, 1, SINGLE, SINGLE, E>,
+        (false, false, 2) => tile::attend::<false, 2, PAIR, 2, E>,
+        (false, false, _) => tile::attend::<false, 1, 4, 4, E>,
+        (false, true, 2) => tile::attend::<true, 2, 1, 1, E>,
+        (false, true, _) => tile::attend::<true, 1, 2, 2, E>,
     };
     attend(bank, plan, q, slopes, scratch, out)
 }
@@ -287,10 +287,10 @@ mod tests {
         let attend = [
             attend_tile_for::<true, E>,
             attend_tile_for::<false, E>,
-            tile::attend::<true, 1, 4, E>,
-            tile::attend::<true, 1, 8, E>,
-            tile::attend::<false, 2, 3, E>,
-            tile::attend::<false, 2, 4, E>,
+            tile::attend::<true, 1, 4, 4, E>,
+            tile::attend::<true, 1, 8, 8, E>,
+            tile::attend::<false, 2, 3, 2, E>,
+            tile::attend::<false, 2, 4, 4, E>,
         ];
         [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (3, 1), (4, 2), (5, 2)].map(|(kind, at_once)| {
             let mut out = vec![f32::NAN; seq * q_heads * dim];
@@ -371,5 +371,29 @@ mod tests {
             }
         }
         assert!(shared > 50, "both banks were compared: {shared}");
+    }
+
+    /// Scores below that of what a row does not look at, finite all the same.
+    #[test]
+    fn scores_far_below_zero_keep_their_bits() {
+        let mut random = Random(5);
+        for (size, seq) in [(1e14, 2), (1e15, 9), (2e15, 40), (1e16, 40), (1e17, 40)] {
+            let mut sized = |sign: f32| {
+                let mut tensor = random.tensor(seq, 4, 8);
+                for number in tensor.data_mut() {
+                    *number = number.abs() * sign * size;
+                }
+                tensor
+            };
+            let (q, k) = (sized(1.0), sized(-1.0));
+            let v = random.tensor(seq, 4, 8);
+            let input = Qkv { q: &q, k: &k, v: &v, slopes: &[] };
+            let pattern = SparsePattern { window: 3, block_size: 4, ..SparsePattern::default() };
+            let over = Over::Sparse { pattern: &pattern, weighting: Weighting::Plain };
+            let mut bank = Bank::<F32x4>::new();
+            bank.fill(&input, 0);
+            let expected = one_by_one(&mut bank, &input, over);
+            assert!(bits(forward(&input, over).unwrap()) == expected, "{size}, {seq} tokens");
+        }
     }
 }

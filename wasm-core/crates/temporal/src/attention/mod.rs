@@ -11,7 +11,7 @@
 //! select             which of these a caller takes
 //! ```
 //!
-//! The order of every sum is written down in `row`; `tile` keeps it for four heads and two rows at
+//! The order of every sum is written down in `row`; `tile` and its `blend` keep it for four heads and two rows at
 //! once. So a push into a stream equals the last row of a forward pass bit for bit, and a map shows the
 //! weights that the output was made with.
 //!
@@ -22,6 +22,7 @@
 //! It does not project, mask padding, drop out or train.
 
 mod bank;
+mod blend;
 pub mod dense;
 mod error;
 mod kernel;
