@@ -5,8 +5,8 @@
 //!
 //! - `Bank<F32x4>`: heads side by side in lanes, each key head once for every query head that
 //!   reads it;
-//! - `Bank<f32>`: as the tensors have it, for groups whose heads all read one key head: a number is
-//!   put into all lanes when it is read;
+//! - `Bank<f32>`: as the tensors have it. Where the heads of each group all read one key head, a
+//!   number is put into all lanes when it is read; else it serves one head after the other;
 //! - `Bank<[u16; 4]>`, `Bank<u16>`: the same two with every number rounded to binary16.
 //!
 //! A landmark's mean is the sum of its tokens, oldest first, divided by their number. A block of a
@@ -36,9 +36,6 @@ pub(super) trait Element: Copy + Debug {
     /// largest number; the rounding of a mean of numbers close to that can come there.
     fn narrow(wide: Self::Wide) -> Self;
 
-    /// Tells whether one number serves all four heads.
-    const IS_SHARED: bool;
-
     /// Returns it for all four heads.
     fn lanes(self) -> F32x4;
 
@@ -50,8 +47,6 @@ pub(super) trait Element: Copy + Debug {
 }
 
 impl Element for f32 {
-    const IS_SHARED: bool = true;
-
     type Wide = Self;
 
     #[inline(always)]
@@ -80,8 +75,6 @@ impl Element for f32 {
 }
 
 impl Element for F32x4 {
-    const IS_SHARED: bool = false;
-
     type Wide = Self;
 
     #[inline(always)]
@@ -115,8 +108,6 @@ impl Element for F32x4 {
 
 /// One binary16 number.
 impl Element for u16 {
-    const IS_SHARED: bool = true;
-
     type Wide = f32;
 
     #[inline(always)]
@@ -151,8 +142,6 @@ impl Element for u16 {
 
 /// Four binary16 numbers, of which a target without lanes reads one at a time.
 impl Element for [u16; LANES] {
-    const IS_SHARED: bool = false;
-
     type Wide = F32x4;
 
     #[inline(always)]
@@ -240,16 +229,22 @@ impl<E: Element> Bank<E> {
         (self.width, self.heads_per_part) = (width, heads_per_part);
     }
 
-    /// Returns where the part of `row` starts that `group` reads.
+    /// Returns where the part of `row` starts that query head `head` reads.
     #[inline(always)]
-    pub fn start(&self, row: usize, group: usize) -> usize {
-        row * self.width + self.part(group)
+    pub fn start(&self, row: usize, head: usize) -> usize {
+        row * self.width + self.part(head)
     }
 
-    /// Returns where the part of `group` starts within a row.
+    /// Returns where the part of query head `head` starts within a row.
     #[inline(always)]
-    pub fn part(&self, group: usize) -> usize {
-        group * LANES / self.heads_per_part * self.dim
+    pub fn part(&self, head: usize) -> usize {
+        head / self.heads_per_part * self.dim
+    }
+
+    /// Tells whether the heads of every group of lanes read the same part of a row.
+    #[inline(always)]
+    pub fn is_shared(&self) -> bool {
+        self.width == self.dim || self.heads_per_part.is_multiple_of(LANES)
     }
 
     /// Makes the means of all blocks of the tokens that it holds, the last one over what it has.
@@ -322,7 +317,7 @@ impl<E: Element> Bank<E> {
         for (numbers, token) in [(&self.keys, k), (&self.values, v)] {
             for (kv_head, token) in token.chunks_exact_mut(self.dim).enumerate() {
                 let head = kv_head * (q_heads / kv_heads);
-                let numbers = &numbers[self.start(row, head / LANES)..];
+                let numbers = &numbers[self.start(row, head)..];
                 for (token, number) in token.iter_mut().zip(numbers) {
                     *token = number.lane(head % LANES);
                 }
@@ -400,8 +395,14 @@ impl<E: Element> Bank<E> {
     }
 }
 
-/// Tells whether the heads of every group of lanes read one key head, so that a number read once
-/// serves all four.
+/// Tells whether a bank as the tensors have it serves best: where the heads of every group of lanes
+/// read one key head, so that a number read once serves all four, and where lanes are no register.
+#[inline(always)]
+pub(super) fn is_plain(q_heads: usize, kv_heads: usize) -> bool {
+    !IS_VECTOR || is_shared(q_heads, kv_heads)
+}
+
+/// Tells whether the heads of every group of lanes read one key head.
 pub(super) fn is_shared(q_heads: usize, kv_heads: usize) -> bool {
     kv_heads == 1 || (q_heads / kv_heads).is_multiple_of(LANES)
 }
@@ -412,8 +413,7 @@ pub(super) fn lanes_width(q_heads: usize, dim: usize) -> Option<usize> {
 }
 
 impl Bank<f32> {
-    /// Holds a copy of checked input whose [`is_shared`] holds from now on, with room for `blocks`
-    /// means.
+    /// Holds a copy of checked input from now on, with room for `blocks` means.
     pub fn fill(&mut self, input: &Qkv<'_>, blocks: usize) {
         let [seq, kv_heads, dim] = input.k.shape();
         self.shape(seq, dim, kv_heads * dim, input.group());

@@ -4,7 +4,7 @@
 //! rows read in order. One lane at a time, it is a few numbers over all visits: sums in registers.
 //! Either adds the visits in the order of the plan.
 
-use super::bank::Element;
+use super::bank::{Bank, Element};
 use super::lanes::{F32x4, LANES};
 use super::plan::{Plan, ROWS};
 
@@ -110,30 +110,30 @@ fn blend_tile<const Q: usize, const T: usize, E: Element>(
 /// lanes are no register, sums in memory cost more than reading the weights anew.
 pub(super) fn blend_by_lane<const Q: usize, const T: usize, E: Element>(
     weights: &[[F32x4; Q]],
-    values: &[E],
-    width: usize,
+    bank: &Bank<E>,
+    parts: [usize; LANES],
     plan: &Plan,
     sums: &mut [[F32x4; Q]],
 ) {
     for (tile, sums) in sums.chunks_mut(T).enumerate() {
-        let values = &values[tile * T..];
+        let parts = parts.map(|part| part + tile * T);
         if let Some(sums) = sums.as_mut_array() {
-            blend_numbers::<Q, T, E>(weights, values, width, plan, sums);
+            blend_numbers::<Q, T, E>(weights, bank, parts, plan, sums);
         } else {
             for (d, sums) in sums.iter_mut().enumerate() {
-                let sums = core::array::from_mut(sums);
-                blend_numbers::<Q, 1, E>(weights, &values[d..], width, plan, sums);
+                let (parts, sums) = (parts.map(|part| part + d), core::array::from_mut(sums));
+                blend_numbers::<Q, 1, E>(weights, bank, parts, plan, sums);
             }
         }
     }
 }
 
-/// Adds the first `T` numbers of the values, times their weights.
+/// Adds the `T` numbers of the values from those of `parts` on, times their weights.
 #[inline(never)]
 fn blend_numbers<const Q: usize, const T: usize, E: Element>(
     weights: &[[F32x4; Q]],
-    values: &[E],
-    width: usize,
+    bank: &Bank<E>,
+    parts: [usize; LANES],
     plan: &Plan,
     to: &mut [[F32x4; Q]; T],
 ) {
@@ -142,7 +142,9 @@ fn blend_numbers<const Q: usize, const T: usize, E: Element>(
     let (apart, after) = rest.split_at(end - start);
     let (weights_before, rest) = weights.split_at(start);
     let (weights_apart, weights_after) = rest.split_at(end - start);
-    for lane in 0..LANES {
+    let width = bank.width;
+    for (lane, part) in parts.into_iter().enumerate() {
+        let values = &bank.values[part..];
         let mut sums = [[0.0; T]; Q];
         add_shared(&mut sums, lane, values, width, before, weights_before);
         for (rows, weights) in apart.iter().zip(weights_apart) {

@@ -85,7 +85,7 @@ pub(super) fn rows_into(
         return Err(AttentionError::RowLength { which, expected, got });
     }
     let Workspace { one, lanes, rows: work } = workspace;
-    if bank::is_shared(q_heads, input.k.heads()) {
+    if bank::is_plain(q_heads, input.k.heads()) {
         one.fill(input, over.blocks(seq));
         forward_over(one, work, input, over, rows.start, out)
     } else {
@@ -105,7 +105,7 @@ fn forward_over<E: Element>(
 ) -> Result<(), AttentionError> {
     push_means(bank, over);
     let [seq, q_heads, dim] = input.q.shape();
-    let at_once = rows_at_once::<E>();
+    let at_once = rows_at_once(bank);
     let width = at_once * q_heads * dim;
     let q = &input.q.data()[first * q_heads * dim..][..out.len()];
     let tiles = q.chunks(width).zip(out.chunks_mut(width));
@@ -157,6 +157,27 @@ pub(super) fn attend<E: Element>(
     }
 }
 
+/// As [`attend`], for a plan of one row over a bank that has its heads in lanes on every target.
+pub(super) fn attend_lanes(
+    bank: &Bank<F32x4>,
+    plan: &Plan,
+    q: &[f32],
+    slopes: &[f32],
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) -> Result<(), AttentionError> {
+    let attend = if IS_VECTOR {
+        tile::attend::<true, 1, SINGLE, SINGLE, F32x4>
+    } else {
+        tile::attend::<false, 1, 4, 4, F32x4>
+    };
+    if attend(bank, plan, q, slopes, scratch, out) {
+        Ok(())
+    } else {
+        attend_rows(bank, plan, q, slopes, out)
+    }
+}
+
 /// Computes the rows of a plan together; `false` when a number left the range of `f32`.
 fn attend_tile<E: Element>(
     bank: &Bank<E>,
@@ -188,13 +209,12 @@ fn attend_tile_for<const VECTOR: bool, E: Element>(
     scratch: &mut Scratch,
     out: &mut [f32],
 ) -> bool {
-    let attend = match (VECTOR, E::IS_SHARED, plan.rows) {
-        (true, _, 2) => tile::attend::<true, 2, 4, 3, E>,
-        (true, _, _) => tile::attend::<true, 1, SINGLE, SINGLE, E>,
-        (false, false, 2) => tile::attend::<false, 2, PAIR, 2, E>,
-        (false, false, _) => tile::attend::<false, 1, 4, 4, E>,
-        (false, true, 2) => tile::attend::<true, 2, 1, 1, E>,
-        (false, true, _) => tile::attend::<true, 1, 2, 2, E>,
+    let attend = match (VECTOR, plan.rows, bank.is_shared()) {
+        (true, 2, _) => tile::attend::<true, 2, 4, 3, E>,
+        (true, ..) => tile::attend::<true, 1, SINGLE, SINGLE, E>,
+        (false, 2, _) => tile::attend::<false, 2, PAIR, 2, E>,
+        (false, _, false) => tile::attend::<false, 1, 4, 4, E>,
+        (false, _, true) => tile::attend::<true, 1, 2, 2, E>,
     };
     attend(bank, plan, q, slopes, scratch, out)
 }
@@ -216,8 +236,8 @@ pub(super) fn weights<'s, E: Element>(
 }
 
 /// Tells how many rows are best planned together.
-pub(super) const fn rows_at_once<E: Element>() -> usize {
-    if IS_VECTOR || !E::IS_SHARED { 2 } else { 1 }
+pub(super) fn rows_at_once<E: Element>(bank: &Bank<E>) -> usize {
+    if IS_VECTOR || !bank.is_shared() { 2 } else { 1 }
 }
 
 /// Computes the rows of a plan row by row and head by head.
@@ -281,6 +301,18 @@ mod tests {
         input: &Qkv<'_>,
         over: Over<'_>,
     ) -> [Vec<u32>; 8] {
+        [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (3, 1), (4, 2), (5, 2)]
+            .map(|(kind, at_once)| in_shape(bank, input, over, kind, at_once))
+    }
+
+    /// `at_once` rows at once, by the tiles of one kind: 1, 4 and 5 take lanes one after the other.
+    fn in_shape<E: Element>(
+        bank: &mut Bank<E>,
+        input: &Qkv<'_>,
+        over: Over<'_>,
+        kind: usize,
+        at_once: usize,
+    ) -> Vec<u32> {
         push_means(bank, over);
         let [seq, q_heads, dim] = input.q.shape();
         let (mut plan, mut scratch) = (Plan::default(), Scratch::default());
@@ -292,19 +324,17 @@ mod tests {
             tile::attend::<false, 2, 3, 2, E>,
             tile::attend::<false, 2, 4, 4, E>,
         ];
-        [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (3, 1), (4, 2), (5, 2)].map(|(kind, at_once)| {
-            let mut out = vec![f32::NAN; seq * q_heads * dim];
-            let width = at_once * q_heads * dim;
-            let tiles = input.q.data().chunks(width).zip(out.chunks_mut(width));
-            for (tile, (q, out)) in tiles.enumerate() {
-                let rows = at_once * q.len() / width;
-                // A last row alone takes a tile of its own.
-                let kind = if rows < at_once { 1 } else { kind };
-                plan.fill(over, at_once * tile, rows, seq, bank.first_block);
-                assert!(attend[kind](bank, &plan, q, input.slopes, &mut scratch, out));
-            }
-            out.iter().map(|number| number.to_bits()).collect()
-        })
+        let mut out = vec![f32::NAN; seq * q_heads * dim];
+        let width = at_once * q_heads * dim;
+        let tiles = input.q.data().chunks(width).zip(out.chunks_mut(width));
+        for (tile, (q, out)) in tiles.enumerate() {
+            let rows = at_once * q.len() / width;
+            // A last row alone takes a tile of its own.
+            let kind = if rows < at_once { 1 } else { kind };
+            plan.fill(over, at_once * tile, rows, seq, bank.first_block);
+            assert!(attend[kind](bank, &plan, q, input.slopes, &mut scratch, out));
+        }
+        out.iter().map(|number| number.to_bits()).collect()
     }
 
     fn bits(tensor: Tensor3) -> Vec<u32> {
@@ -353,19 +383,24 @@ mod tests {
                 let shapes = every_shape(&mut lanes(), &input, over);
                 assert!(shapes.iter().all(|bits| *bits == in_lanes), "{q_heads} heads, {over:?}");
                 assert!(tiles == in_lanes, "{q_heads}/{kv_heads} heads, dim {dim}, {over:?}");
+                // As the tensors have it, whichever heads read what: targets without vectors do so.
+                let plain = || {
+                    let mut bank = Bank::<f32>::new();
+                    bank.fill(&input, 0);
+                    bank
+                };
+                assert!(one_by_one(&mut plain(), &input, over) == in_lanes, "plain, one by one");
+                for (kind, at_once) in [(1, 1), (1, 2), (4, 2), (5, 2)] {
+                    let got = in_shape(&mut plain(), &input, over, kind, at_once);
+                    assert!(got == in_lanes, "plain: {q_heads}/{kv_heads}, {kind}, {over:?}");
+                }
                 if bank::is_shared(q_heads, kv_heads) {
                     shared += 1;
                     let mut out = Tensor3::zeros(seq, q_heads, dim);
                     let (bank, rows) = (&mut lanes(), &mut Rows::default());
                     forward_over(bank, rows, &input, over, 0, out.data_mut()).unwrap();
                     assert!(bits(out) == in_lanes, "shared: {q_heads}/{kv_heads}, {over:?}");
-                    let mut bank = Bank::<f32>::new();
-                    bank.fill(&input, 0);
-                    let one = one_by_one(&mut bank, &input, over);
-                    assert!(one == in_lanes, "shared, one by one: {q_heads}/{kv_heads}");
-                    let mut bank = Bank::<f32>::new();
-                    bank.fill(&input, 0);
-                    let shapes = every_shape(&mut bank, &input, over);
+                    let shapes = every_shape(&mut plain(), &input, over);
                     assert!(shapes.iter().all(|bits| *bits == in_lanes), "shared: {over:?}");
                 }
             }

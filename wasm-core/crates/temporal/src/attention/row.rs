@@ -92,7 +92,7 @@ impl<E: Element> RowOf<'_, E> {
     }
 
     fn part<'n>(&self, numbers: &'n [E], row: usize) -> &'n [E] {
-        &numbers[self.bank.start(row, self.head / LANES)..][..self.bank.dim]
+        &numbers[self.bank.start(row, self.head)..][..self.bank.dim]
     }
 }
 

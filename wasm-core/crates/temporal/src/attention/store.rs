@@ -1,7 +1,7 @@
 //! Rows that outlive a pass, in the bank that their heads and their storage call for.
 
 use super::bank::{self, Bank, Element};
-use super::lanes::{F32x4, LANES};
+use super::lanes::{F32x4, IS_VECTOR, LANES};
 use super::plan::{Over, Plan};
 use super::stream::StreamShape;
 use super::tile::Scratch;
@@ -25,14 +25,15 @@ enum Rows {
     LanesHalf(Bank<[u16; LANES]>),
 }
 
-/// Does the same to whichever bank there is.
+/// Does the same to whichever bank there is: without vector registers one that is plain.
 macro_rules! with_bank {
     ($rows:expr, $bank:ident => $does:expr) => {
         match $rows {
             Rows::One($bank) => $does,
-            Rows::Lanes($bank) => $does,
             Rows::OneHalf($bank) => $does,
-            Rows::LanesHalf($bank) => $does,
+            Rows::Lanes($bank) if IS_VECTOR => $does,
+            Rows::LanesHalf($bank) if IS_VECTOR => $does,
+            Rows::Lanes(_) | Rows::LanesHalf(_) => unreachable!("see bank::is_plain"),
         }
     };
 }
@@ -45,7 +46,7 @@ impl Store {
         blocks: usize,
     ) -> Result<Self, AttentionError> {
         let StreamShape { q_heads, kv_heads, dim, storage, .. } = *shape;
-        let rows = match (bank::is_shared(q_heads, kv_heads), storage) {
+        let rows = match (bank::is_plain(q_heads, kv_heads), storage) {
             (true, Storage::F32) => Rows::One(one(shape, rows, blocks)?),
             (true, Storage::F16) => Rows::OneHalf(one(shape, rows, blocks)?),
             (false, Storage::F32) => Rows::Lanes(in_lanes(shape, rows, blocks)?),
@@ -103,10 +104,7 @@ impl Store {
 
     /// Tells how many rows are best planned together.
     pub fn rows_at_once(&self) -> usize {
-        fn of<E: Element>(_: &Bank<E>) -> usize {
-            kernel::rows_at_once::<E>()
-        }
-        with_bank!(&self.rows, bank => of(bank))
+        with_bank!(&self.rows, bank => kernel::rows_at_once(bank))
     }
 
     /// Computes the rows of a plan.

@@ -14,7 +14,7 @@ use super::bank::{Bank, Element, deinterleave, heads_of, interleave};
 use super::blend::{
     READS, Rows, blend, blend_by_lane, columns, rows_of, shared_blend, shared_rows_of,
 };
-use super::lanes::{F32x4, LANES};
+use super::lanes::{F32x4, IS_VECTOR, LANES};
 use super::plan::{Plan, ROWS, make_room};
 use crate::math::{Numbers, exp};
 use alloc::vec::Vec;
@@ -59,7 +59,7 @@ impl Scratch {
 /// `false` when a number left the range of `f32`.
 ///
 /// It takes `T` visits at a time that all rows make, or `A` of each row's own (`Q * A <= READS`), for
-/// the four lanes `TOGETHER` or for one after the other.
+/// the four lanes `TOGETHER`, which all read the part of the first, or for one after the other.
 pub(super) fn attend<
     const TOGETHER: bool,
     const Q: usize,
@@ -90,8 +90,9 @@ pub(super) fn attend<
             (queries, weights),
             &mut faults,
         );
-        let values = &bank.values[bank.part(group)..];
+        let parts = heads_of(group, heads).map(|head| bank.part(head));
         if TOGETHER {
+            let values = &bank.values[parts[0]..];
             weights[visits..].fill([F32x4::splat(0.0); Q]);
             means.fill([F32x4::splat(0.0); Q]);
             for (at, visits) in cut::<T, A>(plan).into_iter().enumerate() {
@@ -100,7 +101,7 @@ pub(super) fn attend<
                 blend(weights, values, bank.width, reads, means);
             }
         } else {
-            blend_by_lane::<Q, T, E>(&weights[..visits], values, bank.width, plan, means);
+            blend_by_lane::<Q, T, E>(&weights[..visits], bank, parts, plan, means);
         }
         for (at, token) in out.chunks_exact_mut(width).enumerate() {
             deinterleave(means, dim, at, inverse_sums[at], group * LANES, token, &mut faults);
@@ -149,27 +150,39 @@ fn weigh_group<const TOGETHER: bool, const Q: usize, const T: usize, const A: us
     for (at, token) in q.chunks_exact(width).enumerate() {
         interleave(token, dim, in_lanes, at, queries);
     }
-    let keys = &bank.keys[bank.part(group)..];
+    let parts = in_lanes.map(|head| bank.part(head));
     for (at, visits) in cut::<T, A>(plan).into_iter().enumerate() {
         let dots =
             if at % 2 == 0 { shared_dots::<TOGETHER, Q, T, E> } else { dots::<TOGETHER, Q, A, E> };
         let (start, reads) = (visits.start, &plan.reads[visits]);
-        dots(queries, keys, bank.width, reads, bank.scale, &mut scores[start..]);
+        dots(queries, bank, parts, reads, &mut scores[start..]);
     }
-    let scores = &mut scores[..visits];
+    let slopes = (!slopes.is_empty())
+        .then(|| F32x4::from_array(in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0))));
+    soften::<Q>(plan, group, slopes, &mut scores[..visits], faults)
+}
+
+/// Replaces scaled products by weights and returns `1 / sum` for each row.
+#[inline(never)]
+fn soften<const Q: usize>(
+    plan: &Plan,
+    group: usize,
+    slopes: Option<F32x4>,
+    scores: &mut [[F32x4; Q]],
+    faults: &mut F32x4,
+) -> [F32x4; Q] {
     if !plan.bias.is_empty() {
-        let bias = &plan.bias[group * visits..];
+        let bias = &plan.bias[group * scores.len()..];
         for (score, bias) in scores.as_flattened_mut().iter_mut().zip(bias) {
             *score = *score + *bias;
         }
-    } else if !slopes.is_empty() {
-        let slopes = in_lanes.map(|head| slopes.get(head).copied().unwrap_or(0.0));
-        add_bias::<Q>(plan, F32x4::from_array(slopes), scores);
+    } else if let Some(slopes) = slopes {
+        add_bias::<Q>(plan, slopes, scores);
     } else if plan.has_bonus {
         add_bonus::<Q>(plan, scores);
     }
     let max = largest::<Q>(scores, &plan.absent, faults);
-    weigh::<TOGETHER, Q>(max, scores)
+    weigh::<Q>(max, scores)
 }
 
 /// Cuts visits in four: whole tiles of `T` that all rows read, then tiles of `A` as far as there are
@@ -186,15 +199,15 @@ fn cut<const T: usize, const A: usize>(plan: &Plan) -> [Range<usize>; 4] {
 #[inline(never)]
 fn dots<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     q: &[[F32x4; Q]],
-    keys: &[E],
-    width: usize,
+    bank: &Bank<E>,
+    parts: [usize; LANES],
     reads: &[[usize; ROWS]],
-    scale: f32,
     scores: &mut [[F32x4; Q]],
 ) {
+    let (keys, dim) = keys_of::<TOGETHER, E>(bank, parts);
     for (reads, scores) in reads.chunks(T).zip(scores.chunks_exact_mut(T)) {
-        let keys = rows_of::<Q, T, E>(keys, width, q.len(), reads);
-        dots_of_tile::<TOGETHER, Q, T, E>(q, keys, |t, at| t * Q + at, scale, scores);
+        let keys = rows_of::<Q, T, E>(keys, bank.width, dim, reads);
+        dots_of_tile::<TOGETHER, Q, T, E>(q, keys, |t, at| t * Q + at, (parts, bank.scale), scores);
     }
 }
 
@@ -202,16 +215,25 @@ fn dots<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
 #[inline(never)]
 fn shared_dots<const TOGETHER: bool, const Q: usize, const T: usize, E: Element>(
     q: &[[F32x4; Q]],
-    keys: &[E],
-    width: usize,
+    bank: &Bank<E>,
+    parts: [usize; LANES],
     reads: &[[usize; ROWS]],
-    scale: f32,
     scores: &mut [[F32x4; Q]],
 ) {
+    let (keys, dim) = keys_of::<TOGETHER, E>(bank, parts);
     for (reads, scores) in reads.as_chunks::<T>().0.iter().zip(scores.chunks_exact_mut(T)) {
-        let keys = shared_rows_of::<T, E>(keys, width, q.len(), reads);
-        dots_of_tile::<TOGETHER, Q, T, E>(q, keys, |t, _| t, scale, scores);
+        let keys = shared_rows_of::<T, E>(keys, bank.width, dim, reads);
+        dots_of_tile::<TOGETHER, Q, T, E>(q, keys, |t, _| t, (parts, bank.scale), scores);
     }
+}
+
+/// Returns the keys that rows start in, and their length: the part of lanes together, or all parts.
+#[inline(always)]
+fn keys_of<const TOGETHER: bool, E: Element>(
+    bank: &Bank<E>,
+    parts: [usize; LANES],
+) -> (&[E], usize) {
+    if TOGETHER { (&bank.keys[parts[0]..], bank.dim) } else { (&bank.keys, bank.width) }
 }
 
 /// Computes a tile of scores, each product's sum left to right.
@@ -220,7 +242,7 @@ fn dots_of_tile<const TOGETHER: bool, const Q: usize, const T: usize, E: Element
     q: &[[F32x4; Q]],
     keys: Rows<'_, E>,
     place: impl Fn(usize, usize) -> usize,
-    scale: f32,
+    (parts, scale): ([usize; LANES], f32),
     scores: &mut [[F32x4; Q]],
 ) {
     if TOGETHER {
@@ -230,7 +252,11 @@ fn dots_of_tile<const TOGETHER: bool, const Q: usize, const T: usize, E: Element
             *to = sums.map(|sum| sum * scale);
         }
     } else {
-        for lane in 0..LANES {
+        let (dim, width) = (q.len(), keys[0].len());
+        // All are as long as the first, so that a lane's part is checked once.
+        let keys = keys.map(|key| &key[..width]);
+        for (lane, part) in parts.into_iter().enumerate() {
+            let keys = keys.map(|key| &key[part..part + dim]);
             let sums: [[f32; Q]; T] =
                 products(q, keys, &place, |q| q.lane(lane), |key| key.lane(lane));
             for (to, sums) in scores[..T].iter_mut().zip(sums) {
@@ -312,16 +338,13 @@ fn largest<const Q: usize>(
 
 /// Replaces scores by `exp(score - max)` and returns `1 / sum` for each row.
 #[inline(never)]
-fn weigh<const TOGETHER: bool, const Q: usize>(
-    max: [F32x4; Q],
-    scores: &mut [[F32x4; Q]],
-) -> [F32x4; Q] {
+fn weigh<const Q: usize>(max: [F32x4; Q], scores: &mut [[F32x4; Q]]) -> [F32x4; Q] {
     let mut sums = [F32x4::splat(0.0); Q];
     for (at, to) in sums.iter_mut().enumerate() {
         let mut sum = F32x4::splat(0.0);
         for scores in scores.iter_mut() {
             let shifted = scores[at] - max[at];
-            scores[at] = if TOGETHER {
+            scores[at] = if IS_VECTOR {
                 exp(shifted)
             } else {
                 F32x4::from_array(shifted.to_array().map(exp))

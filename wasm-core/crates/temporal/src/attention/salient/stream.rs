@@ -182,7 +182,7 @@ impl SalientStream {
 
     fn attend(&mut self, q: &[f32], out: &mut [f32]) -> Result<(), AttentionError> {
         self.plan();
-        kernel::attend(&self.bank, &self.plan, q, &[], &mut self.scratch, out)
+        kernel::attend_lanes(&self.bank, &self.plan, q, &[], &mut self.scratch, out)
     }
 
     /// Returns the row of the bank where `token` is or was as one of the window.
