@@ -137,7 +137,7 @@ export interface Spectrum { k: Float64Array; amplitude: Float32Array; role: Subc
 export interface PipelineDto { bands: number; divideByMean: boolean; meanRemoval: "none" | "window" | "exponential"; timeConstantS: number; rateHz: number; lags: number[]; lagAbsolute: boolean }
 export interface PipelineInfo extends PipelineDto { featureDim: number; modelInputDim: number; matches: boolean; steps: string[]; usefulCount: number; heldRows: number; refusedFrames: number }
 export interface FeatureWindow { raster: Raster; firstSeconds: number; lastSeconds: number; rows: number; dim: number }
-export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean; pattern?: PatternArgs }
+export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean; pattern?: PatternArgs; /** for a node: 1 to 65535, absent: 50 */ windowLen?: number; f16Rows?: boolean; streaming?: boolean; lastFrame?: boolean }
 export interface BlobInfo {
   name: string; shape: { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number };
   dtype: "f32" | "f16"; bytes: number; parameters: number; crc32Hex: string;
@@ -145,7 +145,7 @@ export interface BlobInfo {
   records: { tag: number; name: string; bytes: number; summary: string }[];
   trainedWith: string; classNames: string[];
   matrices: { name: string; rows: number; cols: number; min: number; max: number; mean: number; std: number; zeros: number }[];
-  attention: { stored: boolean; window: number; block: number; pattern: string; says: string; kind: PatternKind | "dense"; perLevel: number; groups: number; logStride: boolean; landmarks: boolean; globalToken: boolean; pooling: "mean" | "last"; windowLen: number; frameRateHz: number };
+  attention: { stored: boolean; window: number; block: number; pattern: string; says: string; kind: PatternKind | "dense"; perLevel: number; groups: number; logStride: boolean; landmarks: boolean; globalToken: boolean; pooling: "mean" | "last"; windowLen: number; rows: "f32" | "f16"; streaming: boolean; /** pooling, frames, rows and streaming in words */ node: string; frameRateHz: number };
   seedHex?: string;
 }
 export interface BlobConversion { info: BlobInfo; maxAbs: number; meanAbs: number; overflowed: number }

@@ -8,10 +8,11 @@ use csi_lab::blob_view::{parse_dtype, parse_seed};
 use csi_lab::pattern::Pattern;
 use csi_lab::recording::Order;
 use csi_lab::session::{
-    AttentionAsk, LabError, ModelAsk, Quantity, Session, WaterfallAsk, WaterfallKind,
+    AttentionAsk, LabError, ModelAsk, NodeChoices, Quantity, Session, WaterfallAsk, WaterfallKind,
 };
 use csi_temporal::attention::{Pyramid, Salient, SparsePattern};
-use csi_temporal::rvne::{Dtype, HeadShape};
+use csi_temporal::half::Storage;
+use csi_temporal::rvne::{Dtype, HeadShape, Pooling};
 
 use crate::dto::{
     double_array, flag, float_array, from_js, get, index, number, object, optional_number, raster,
@@ -263,7 +264,8 @@ impl Lab {
         let given = get(a, "pattern");
         let pattern =
             if given.is_undefined() { Pattern::default() } else { pattern_named(&given)? };
-        to_js(self.0.blob_new(&ModelAsk { shape, seed, dtype, pattern }).map_err(refused)?)
+        let ask = ModelAsk { shape, seed, dtype, pattern, node: node_choices(a)? };
+        to_js(self.0.blob_new(&ask).map_err(refused)?)
     }
 
     /// Opens a blob; a bad one leaves the old.
@@ -467,6 +469,25 @@ fn attention_ask(a: &JsValue) -> Result<AttentionAsk> {
         magnitude: optional_number(a, "magnitude").filter(|m| *m != 0.0).map(|m| m as f32),
         dark: flag(a, "dark"),
     })
+}
+
+/// What a node is to do; what is absent is as a blob without the record means it.
+fn node_choices(a: &JsValue) -> Result<NodeChoices> {
+    let mut node = NodeChoices { streaming: flag(a, "streaming"), ..NodeChoices::default() };
+    if !get(a, "windowLen").is_undefined() {
+        let frames = index(a, "windowLen")?;
+        node.window_len = u16::try_from(frames)
+            .ok()
+            .filter(|frames| *frames > 0)
+            .ok_or_else(|| bad_argument(format_args!("windowLen is {frames}, not 1 to 65535")))?;
+    }
+    if flag(a, "f16Rows") {
+        node.storage = Storage::F16;
+    }
+    if flag(a, "lastFrame") {
+        node.pooling = Pooling::Last;
+    }
+    Ok(node)
 }
 
 /// A pattern with the numbers that belong to its kind.

@@ -114,6 +114,15 @@ test("features, model and attention answer", () => {
   assert.equal(lab.blobConvert("f16").info.dtype, "f16");
 });
 
+test("choices for a node give the bytes that the command line writes, and are read back", () => {
+  const { lab } = opened();
+  const made = lab.blobNew({ ...DEFAULT_BLOB, windowLen: 80, f16Rows: true, streaming: true, lastFrame: true });
+  assert.deepEqual([made.bytes, made.crc32Hex], [41276, "6aa8723f"], "as `csi blob new --window-len 80 --pooling last --streaming --rows f16`");
+  const { attention } = lab.blobOpen("again", lab.blobBytes());
+  assert.deepEqual([attention.windowLen, attention.rows, attention.streaming, attention.pooling], [80, "f16", true, "last"]);
+  assert.throws(() => lab.blobNew({ ...DEFAULT_BLOB, windowLen: 0 }), /windowLen/);
+});
+
 test("every pattern stands beside upstream's edges, and goes through a blob", () => {
   const { lab } = opened();
   lab.blobNew(DEFAULT_BLOB);

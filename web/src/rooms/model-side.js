@@ -31,10 +31,19 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
   }
   showPattern();
   const half = check("Half precision (f16)", false, () => {});
+  const windowLen = h("input", { type: "number", class: "short", id: "new-window-len", min: 1, max: 65535, step: 1, value: 50, "aria-label": "Frames a classification" });
+  const f16Rows = check("Rows as f16", false, () => {});
+  const streaming = check("Classify by a step each frame", false, () => {});
+  const lastFrame = check("Read the last frame only", false, () => {});
   const make = group("Make weights",
     ...inputs.map(({ label, input }) => h("label", { class: "field" }, h("span", null, label), input)),
     h("label", { class: "field" }, h("span", null, "Seed (hex)"), seed), half.root,
     h("span", { class: "label" }, "Attention looks back over"), kind, about, numbers,
+    h("span", { class: "label" }, "On the node"),
+    h("label", { class: "field" }, h("span", null, "Frames a classification"), windowLen),
+    f16Rows.root, h("p", { class: "quiet-text" }, "Kept queries, keys and values take half the memory and are rounded."),
+    streaming.root, h("p", { class: "quiet-text" }, "One row's work each frame, instead of a pass over all rows when classifying."),
+    lastFrame.root, h("p", { class: "quiet-text" }, "Instead of the mean over the frames."),
     button("Make weights", () => void makeBlob(), { class: "button", id: "blob-new" }),
     h("p", { class: "quiet-text" }, "Random weights: the shape runs and its cost is real, but it has learned nothing."));
 
@@ -50,7 +59,8 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
       const shape = Object.fromEntries(inputs.map(({ key, input, label }) => [key, whole(input, label)]));
       const own = [...numbers.querySelectorAll("input")].map((input) => [input.dataset.key ?? "", whole(input, input.dataset.label ?? "")]);
       pattern = withNumbers(pattern, Object.fromEntries(own));
-      const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked, pattern: patternArgs(pattern) }));
+      const blob = await lab.blobNew(/** @type {any} */ ({ ...shape, seedHex: seed.value.trim().replace(/^0x/i, ""), f16: half.input.checked, pattern: patternArgs(pattern),
+        windowLen: whole(windowLen, "Frames a classification", 1), f16Rows: f16Rows.input.checked, streaming: streaming.input.checked, lastFrame: lastFrame.input.checked }));
       store.update({ blob, pipeline: await lab.pipeline() });
       notices.settle("new weights");
       journal.add("info", `made weights: ${integer(blob.bytes)} bytes, seed ${blob.seedHex ?? seed.value}, CRC-32 ${blob.crc32Hex}`);
@@ -58,10 +68,10 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
   }
 
   /** Reads a whole number that a blob can hold. @param {HTMLInputElement} input @param {string} label */
-  function whole({ value: text, max }, label) {
+  function whole({ value: text, max }, label, least = 0) {
     const value = Number(text);
     if (text.trim() === "") throw new LabError("page/number", `${label} is empty or not a number`);
-    if (!Number.isInteger(value) || value < 0 || value > Number(max)) throw new LabError("page/number", `${label} is "${text}", not a whole number from 0 to ${max}`);
+    if (!Number.isInteger(value) || value < least || value > Number(max)) throw new LabError("page/number", `${label} is "${text}", not a whole number from ${least} to ${max}`);
     return value;
   }
 
@@ -83,6 +93,11 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
     if (blob) {
       pattern = fromBlob(pattern, blob.attention);
       showPattern();
+      const { rows, pooling } = blob.attention;
+      windowLen.value = String(blob.attention.windowLen || 50);
+      f16Rows.input.checked = rows === "f16";
+      streaming.input.checked = blob.attention.streaming;
+      lastFrame.input.checked = pooling === "last";
     }
     asF32.disabled = !blob || blob.dtype === "f32";
     asF16.disabled = !blob || blob.dtype === "f16";

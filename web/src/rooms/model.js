@@ -102,6 +102,7 @@ export function mountModel(root, side, ctx, opening) {
         ["CRC-32", h("code", { id: "blob-crc" }, `${blob.crc32Hex} ok`)],
         ["Seed", blob.seedHex ? h("code", null, blob.seedHex) : null],
         ["Attention", h("span", { id: "blob-pattern" }, blob.attention.stored ? blob.attention.says : `${blob.attention.says}: what a file without the record means`)],
+        ["On the node", h("span", { id: "blob-node" }, blob.attention.node)],
         ["Trained with", blob.trainedWith],
         ["Classes", blob.classNames.join(", ") || "no names"],
       ]));

@@ -1,11 +1,13 @@
 //! `csi blob`: make and inspect `.rvne` weight blobs.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU16;
 
 use csi_lab::blob_view::{BlobView, parse_seed};
 use csi_lab::pattern::Pattern;
-use csi_lab::session::{ModelAsk, Session};
-use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
+use csi_lab::session::{ModelAsk, NodeChoices, Session};
+use csi_temporal::half::Storage;
+use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, Pooling, WeightBlob};
 
 use crate::args::{Args, Item, file_and_json, numbers, only_file, required, unknown_option};
 use crate::doctor::to_json;
@@ -27,6 +29,7 @@ fn new(mut args: Args) -> Result<String, CliError> {
     let (mut out, mut seed, mut shape, mut dtype) =
         (None, DEFAULT_SEED, HeadShape::default(), Dtype::F32);
     let (mut options, mut pattern) = (PatternOptions::default(), None);
+    let mut node = NodeChoices::default();
     while let Some(item) = args.next()? {
         match item {
             Item::Option(name) => match name.as_str() {
@@ -34,6 +37,12 @@ fn new(mut args: Args) -> Result<String, CliError> {
                 "shape" => shape = parse_shape(&args.text("shape")?)?,
                 "f16" => dtype = Dtype::F16,
                 "pattern" => pattern = Some(args.text("pattern")?),
+                "window-len" => {
+                    node.window_len = args.value::<NonZeroU16>("window-len")?.get();
+                }
+                "rows" => node.storage = parse_rows(&args.text("rows")?)?,
+                "streaming" => node.streaming = true,
+                "pooling" => node.pooling = parse_pooling(&args.text("pooling")?)?,
                 other if options.take(other, &mut args)? => {}
                 other => return Err(unknown_option(other)),
             },
@@ -45,7 +54,7 @@ fn new(mut args: Args) -> Result<String, CliError> {
     let pattern = options.pattern(name, Pattern::default())?;
     let refused = |e| CliError::usage(format!("no blob of that shape, seed and pattern: {e}"));
     let mut session = Session::new();
-    let ask = ModelAsk { shape, seed, dtype, pattern };
+    let ask = ModelAsk { shape, seed, dtype, pattern, node };
     let parameters = session.blob_new(&ask).map_err(refused)?.parameters;
     let bytes = session.blob_bytes().map_err(refused)?;
     files::write(&out, bytes)?;
@@ -62,6 +71,22 @@ fn seed_named(text: &str) -> Result<u64, CliError> {
     parse_seed(text).ok_or_else(|| {
         CliError::usage(format!("--seed takes one to sixteen hexadecimal digits, not `{text}`"))
     })
+}
+
+fn parse_rows(text: &str) -> Result<Storage, CliError> {
+    match text {
+        "f32" => Ok(Storage::F32),
+        "f16" => Ok(Storage::F16),
+        _ => Err(CliError::usage(format!("--rows takes f32 or f16, not `{text}`"))),
+    }
+}
+
+fn parse_pooling(text: &str) -> Result<Pooling, CliError> {
+    match text {
+        "mean" => Ok(Pooling::Mean),
+        "last" => Ok(Pooling::Last),
+        _ => Err(CliError::usage(format!("--pooling takes mean or last, not `{text}`"))),
+    }
 }
 
 fn parse_shape(text: &str) -> Result<HeadShape, CliError> {
@@ -89,6 +114,8 @@ fn for_people(view: &BlobView) -> String {
 fn write_for_people(view: &BlobView, text: &mut String) -> std::fmt::Result {
     writeln!(text, "{}: {} bytes, CRC {}", view.name, view.bytes, view.crc32_hex)?;
     writeln!(text, "weights: {}", view.trained_with)?;
+    writeln!(text, "attention: {}", view.attention.says)?;
+    writeln!(text, "on a node: {}", view.attention.node)?;
     writeln!(text, "\noffset  bytes                    field        meaning")?;
     for field in &view.header {
         writeln!(

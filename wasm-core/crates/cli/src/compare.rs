@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use csi_lab::pattern::Pattern;
-use csi_lab::session::{AttentionAsk, ModelAsk, Session};
+use csi_lab::session::{AttentionAsk, ModelAsk, NodeChoices, Session};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape};
 use serde::Serialize;
 
@@ -43,6 +43,8 @@ struct Report {
     upstream: Option<Upstream>,
     logits_sparse: Vec<f32>,
     logits_dense: Vec<f32>,
+    /// Largest difference of a logit to rows kept as f32; null when the model keeps these.
+    f16_rows_max_abs: Option<f32>,
     score_spread: f32,
     sparse_ms: f64,
     dense_ms: f64,
@@ -143,6 +145,7 @@ pub fn run(mut args: Args) -> Result<String, CliError> {
         }),
         logits_sparse: logits.sparse,
         logits_dense: logits.dense,
+        f16_rows_max_abs: logits.f16_rows_max_abs,
         score_spread: dense.score_spread,
         sparse_ms: view.sparse.ms,
         dense_ms: dense.ms,
@@ -178,8 +181,13 @@ fn open_model(
     let input_dim = u16::try_from(pipeline.feature_dim)
         .map_err(|_| CliError::input(recording, "frames too wide for a temporal head"))?;
     let shape = HeadShape { input_dim, ..HeadShape::default() };
-    let ask =
-        ModelAsk { shape, seed: DEFAULT_SEED, dtype: Dtype::F32, pattern: Pattern::default() };
+    let ask = ModelAsk {
+        shape,
+        seed: DEFAULT_SEED,
+        dtype: Dtype::F32,
+        pattern: Pattern::default(),
+        node: NodeChoices::default(),
+    };
     match session.blob_new(&ask) {
         Ok(_) => Ok(()),
         Err(e) => Err(CliError::input(recording, e)),
@@ -198,11 +206,14 @@ fn for_people(r: &Report) -> String {
             of.window, of.block, of.edges, of.mean_abs, of.max_abs,
         )
     });
+    let rows = r.f16_rows_max_abs.map_or_else(String::new, |max| {
+        format!("rows kept as f16: logits differ from f32 rows by at most {max:.3e}\n")
+    });
     format!(
         "{}\nstream: {}\nweights: {}\nqueries and keys: {}\n\
          {} rows, {}: {} edges a head, dense has {} ({:.1} times as many)\n\
          output difference: mean {:.3e}, max {:.3e}; dense output has rms {:.3e}\n\
-         {upstream}score spread: {:.3}\n\
+         {upstream}{rows}score spread: {:.3}\n\
          just now: sparse {:.3} ms, dense {:.3} ms\n",
         r.source,
         r.stream,

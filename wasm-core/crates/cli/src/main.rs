@@ -29,8 +29,11 @@ usage:
       say what is in a recording: format, frames, what was skipped and why, rate, streams, labels
 
   csi blob new [--seed HEX] [--shape D,q,kv,head_dim,layers,classes] [--f16]
-               [--pattern PATTERN] [pattern options] OUT
-      write an untrained .rvne weight blob from a seed (default C5110007DEADBEEF, 16,4,1,32,2,4)
+               [--pattern PATTERN] [pattern options] [--window-len 50] [--pooling mean|last]
+               [--rows f32|f16] [--streaming] OUT
+      write an untrained .rvne weight blob from a seed (default C5110007DEADBEEF, 16,4,1,32,2,4);
+      a node classifies the last --window-len frames, or with --streaming by a step each frame,
+      and keeps what it has projected of them as --rows
 
   csi blob show FILE [--json]
       print header, trailer records and per-matrix statistics of a .rvne weight blob

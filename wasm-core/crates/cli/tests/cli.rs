@@ -584,6 +584,39 @@ fn a_blob_made_with_a_pattern_is_compared_with_it() {
     assert!(refused(&["blob", "new", "--per-level", "3", text(&path)]).contains("--per-level"));
 }
 
+/// Choices for a node are said by `show`; the error of f16 rows is measured by `compare`, and is the
+/// difference of two runs, with and without them.
+#[test]
+fn a_blob_made_for_a_node_says_so_and_shows_the_error_of_f16_rows() {
+    let folder = scratch("blob_node");
+    let (half, full) = (folder.join("half.rvne"), folder.join("full.rvne"));
+    let node = ["blob", "new", "--window-len", "80", "--pooling", "last", "--streaming"];
+    ok(&[&node[..], &["--rows", "f16", text(&half)]].concat());
+    ok(&[&node[..], &["--rows", "f32", text(&full)]].concat());
+    let shown = json(&["blob", "show", text(&half), "--json"]);
+    // The page's test makes the same blob and knows it by the same sum.
+    assert_eq!(shown["crc32Hex"], "6aa8723f");
+    let says = &shown["attention"];
+    assert_eq!((&says["windowLen"], &says["rows"]), (&80.into(), &"f16".into()));
+    assert_eq!((&says["streaming"], &says["pooling"]), (&true.into(), &"last".into()));
+    assert!(ok(&["blob", "show", text(&half)]).contains("rows kept as f16"));
+    let recording = fixture("recordings/walking_esp32_107hz.csv");
+    let of = |model: &Path| json(&["compare", &recording, "--model", text(model), "--json"]);
+    let (rounded, exact) = (of(&half), of(&full));
+    let logits = |report: &serde_json::Value| -> Vec<f64> {
+        let logits = report["logits_sparse"].as_array().expect("logits");
+        logits.iter().map(|logit| logit.as_f64().expect("a number")).collect()
+    };
+    let pairs = logits(&rounded).into_iter().zip(logits(&exact));
+    let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let said = rounded["f16_rows_max_abs"].as_f64().expect("an error");
+    assert!(said > 0.0 && (said - apart).abs() <= 1e-6 * apart.max(1.0), "{said}, {apart}");
+    assert!(exact["f16_rows_max_abs"].is_null());
+    for wrong in [["--rows", "f8"], ["--pooling", "max"], ["--window-len", "0"]] {
+        assert!(refused(&["blob", "new", wrong[0], wrong[1], text(&half)]).contains(wrong[0]));
+    }
+}
+
 #[test]
 fn wrong_usage_is_one_sentence() {
     refused(&["frobnicate"]);

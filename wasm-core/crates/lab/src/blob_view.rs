@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use csi_temporal::half::Storage;
 use csi_temporal::rvne::trailer::tag;
 use csi_temporal::rvne::{
     AttentionRecord, BlobError, DEFAULT_SEED, Dtype, HEADER_LEN, HeadShape, Pooling, Stats,
@@ -153,6 +154,12 @@ pub struct AttentionView {
     pub pooling: &'static str,
     /// Frames a classification reads.
     pub window_len: u16,
+    /// `f32` or `f16`: how queries, keys and values are kept.
+    pub rows: &'static str,
+    /// Whether each frame is classified by its own step.
+    pub streaming: bool,
+    /// Pooling, frames a classification, rows and streaming in words.
+    pub node: String,
     /// Frames a second in training; 0 = not stated.
     pub frame_rate_hz: f32,
 }
@@ -236,8 +243,21 @@ fn attention(blob: &WeightBlob) -> AttentionView {
         global_token: record.global_token,
         pooling: if record.pooling == Pooling::Mean { "mean" } else { "last" },
         window_len: record.window_len,
+        rows: if record.storage == Storage::F16 { "f16" } else { "f32" },
+        streaming: record.streaming,
+        node: on_a_node(&record),
         frame_rate_hz: record.frame_rate_hz,
     }
+}
+
+fn on_a_node(record: &AttentionRecord) -> String {
+    format!(
+        "{} pooling, {} frames a classification{}{}",
+        if record.pooling == Pooling::Mean { "mean" } else { "last-frame" },
+        record.window_len,
+        if record.storage == Storage::F16 { ", rows kept as f16" } else { "" },
+        if record.streaming { ", classified by the step of each frame" } else { "" },
+    )
 }
 
 fn header(blob: &WeightBlob, bytes: &[u8]) -> Vec<HeaderField> {
@@ -295,8 +315,8 @@ fn summary(blob: &WeightBlob, tag: u8) -> (&'static str, String) {
         tag::PROVENANCE => ("provenance", trailer.provenance.clone().unwrap_or_default()),
         tag::SIGNATURE => ("signature", "Ed25519, not verified".into()),
         tag::ATTENTION => {
-            let AttentionView { says, pooling, .. } = attention(blob);
-            ("attention", format!("{says}, {pooling} pooling"))
+            let AttentionView { says, node, .. } = attention(blob);
+            ("attention", format!("{says}, {node}"))
         }
         tag::NORMALISATION => {
             ("normalisation", format!("mean and spread of {} features", blob.feature_dim()))

@@ -4,9 +4,11 @@ mod session_support;
 
 use csi_lab::blob_view::{heat_map, histogram, parse_seed};
 use csi_lab::pattern::Pattern;
-use csi_lab::session::{ModelAsk, Session};
+use csi_lab::session::{ModelAsk, NodeChoices, Session};
 use csi_temporal::attention::{Pyramid, SparsePattern};
+use csi_temporal::half::Storage;
 use csi_temporal::head::TemporalHead;
+use csi_temporal::rvne::Pooling;
 use csi_temporal::rvne::{Dtype, WeightBlob};
 use quickcheck::{TestResult, quickcheck};
 use session_support::{default_model, fixture};
@@ -47,12 +49,43 @@ fn a_new_blob_carries_its_pattern() {
         let opened = session.blob_open("again", &bytes).expect("a blob").clone();
         assert_eq!((opened.attention.stored, opened.attention.kind), (true, pattern.name()));
         assert_eq!(opened.attention, made.attention);
-        assert_eq!(opened.records[0].summary, format!("{says}, mean pooling"));
+        assert_eq!(
+            opened.records[0].summary,
+            format!("{says}, mean pooling, 50 frames a classification")
+        );
         assert!(opened.trained_with.starts_with("not trained"), "{}", opened.trained_with);
         let head = TemporalHead::from_blob(&blob).expect("a head");
         assert_eq!(head.backend(), pattern.backend().0);
         assert_eq!(head.pattern().window, pattern.window());
     }
+}
+
+/// Choices for a node are in the record of the bytes, as the core reads it, and in words.
+#[test]
+fn a_new_blob_carries_what_a_node_is_to_do() {
+    let node = NodeChoices {
+        window_len: 300,
+        storage: Storage::F16,
+        streaming: true,
+        pooling: Pooling::Last,
+    };
+    let mut session = Session::new();
+    let ask = ModelAsk { node, ..default_model() };
+    let view = session.blob_new(&ask).expect("a blob").clone();
+    let blob = WeightBlob::parse(session.blob_bytes().expect("bytes")).expect("a blob");
+    let record = blob.trailer.attention.expect("a record");
+    assert_eq!((record.window_len, record.storage), (300, Storage::F16));
+    assert_eq!((record.streaming, record.pooling), (true, Pooling::Last));
+    assert_eq!(Pattern::of_record(&record), Some(Pattern::default()));
+    assert_eq!(
+        view.attention.node,
+        "last-frame pooling, 300 frames a classification, rows kept as f16, \
+         classified by the step of each frame"
+    );
+    session.blob_new(&default_model()).expect("a blob");
+    let plain = WeightBlob::parse(session.blob_bytes().expect("bytes")).expect("a blob");
+    assert_eq!(plain.trailer.attention, None, "what goes without saying is not written");
+    assert_eq!(plain.weights, blob.weights);
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 use csi_temporal::attention::map::{self, Heads};
 use csi_temporal::attention::{BackendKind, SparsePattern};
+use csi_temporal::half::Storage;
 use csi_temporal::head::{LayerQkv, TemporalHead};
+use csi_temporal::rvne::AttentionRecord;
 
 use super::features::Window;
 use super::{LabError, Result, Session};
@@ -89,6 +91,9 @@ pub struct Logits {
     pub sparse: Vec<f32>,
     /// Run dense.
     pub dense: Vec<f32>,
+    /// Largest difference of a logit of [`Logits::sparse`] to the same head with rows kept as f32;
+    /// `None` for a head that keeps them so.
+    pub f16_rows_max_abs: Option<f32>,
 }
 
 /// Probabilities of the classes.
@@ -214,7 +219,28 @@ impl Session {
         Ok(Logits {
             sparse: head.forward(&window.values, backend)?.logits,
             dense: head.forward(&window.values, BackendKind::Dense)?.logits,
+            f16_rows_max_abs: self.f16_rows_error(&head, &window.values, backend)?,
         })
+    }
+
+    /// The largest difference of a logit to the same head with rows kept as f32; `None` for a head
+    /// that keeps them so.
+    fn f16_rows_error(
+        &self,
+        head: &TemporalHead,
+        rows: &[f32],
+        backend: BackendKind,
+    ) -> Result<Option<f32>> {
+        if head.storage() == Storage::F32 {
+            return Ok(None);
+        }
+        let mut blob = self.need_model()?.blob.clone();
+        blob.trailer.attention = Some(AttentionRecord { storage: Storage::F32, ..head.record() });
+        let mut exact = TemporalHead::from_blob(&blob)?;
+        exact.set_pattern(head.pattern())?;
+        let (kept, exact) =
+            (head.forward(rows, backend)?.logits, exact.forward(rows, backend)?.logits);
+        Ok(Some(kept.iter().zip(&exact).fold(0.0, |most, (a, b)| (a - b).abs().max(most))))
     }
 
     /// Class probabilities for the window at the cursor; `None` without a model that can run on

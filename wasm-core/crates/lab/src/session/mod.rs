@@ -28,7 +28,7 @@ pub use attention::{
 };
 pub use error::LabError;
 pub use features::{FeatureWindow, PipelineAsk, PipelineView, Removal, Window};
-pub use model::{Conversion, ModelAsk};
+pub use model::{Conversion, ModelAsk, NodeChoices};
 pub use views::{Quantity, SpectrumView, WaterfallAsk, WaterfallKind};
 
 use attention::Ongoing;

@@ -1,7 +1,8 @@
 //! The open model: a blob, its bytes, and the head that runs it.
 
+use csi_temporal::half::Storage;
 use csi_temporal::head::{HeadError, TemporalHead};
-use csi_temporal::rvne::{AttentionRecord, ConversionError, Dtype, HeadShape, WeightBlob};
+use csi_temporal::rvne::{AttentionRecord, ConversionError, Dtype, HeadShape, Pooling, WeightBlob};
 
 use super::{LabError, Result, Session};
 use crate::blob_view::{self, BlobView};
@@ -17,9 +18,32 @@ pub struct ModelAsk {
     pub seed: u64,
     /// How they are stored.
     pub dtype: Dtype,
-    /// What rows look at. [`Pattern::default`] is what a blob without an attention record means, so
-    /// it is not written.
+    /// What rows look at. With [`Pattern::default`] and [`NodeChoices::default`], which a blob
+    /// without an attention record means, no record is written.
     pub pattern: Pattern,
+    /// How a node is to run it.
+    pub node: NodeChoices,
+}
+
+/// What the attention record says of a head besides its pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeChoices {
+    /// Frames a classification reads.
+    pub window_len: u16,
+    /// How queries, keys and values are kept.
+    pub storage: Storage,
+    /// Whether each frame is classified by its own step instead of the window.
+    pub streaming: bool,
+    /// What the classifier reads.
+    pub pooling: Pooling,
+}
+
+impl Default for NodeChoices {
+    /// Returns what a blob without the record means.
+    fn default() -> Self {
+        let AttentionRecord { window_len, storage, streaming, pooling, .. } = Default::default();
+        Self { window_len, storage, streaming, pooling }
+    }
 }
 
 /// A converted blob and what the conversion did.
@@ -57,11 +81,12 @@ impl Session {
     /// the old model stays.
     pub fn blob_new(&mut self, ask: &ModelAsk) -> Result<&BlobView> {
         let mut blob = WeightBlob::seeded(ask.shape, ask.seed, ask.dtype)?;
-        if ask.pattern != Pattern::default() {
-            ask.pattern.validate()?;
-            let record = ask.pattern.to_record(AttentionRecord::default());
-            blob.trailer.attention = Some(record.ok_or(LabError::PatternRange)?);
-        }
+        let NodeChoices { window_len, storage, streaming, pooling } = ask.node;
+        let unsaid = AttentionRecord::default();
+        let record = AttentionRecord { window_len, storage, streaming, pooling, ..unsaid };
+        ask.pattern.validate()?;
+        let record = ask.pattern.to_record(record).ok_or(LabError::PatternRange)?;
+        blob.trailer.attention = (record != unsaid).then_some(record);
         let bytes = blob.encode()?;
         let name = format!("seed-{:016x}", ask.seed);
         self.set_model(Model::new(&name, blob, bytes, Some(ask.seed))?)

@@ -72,6 +72,7 @@ pub fn default_model() -> ModelAsk {
         seed: DEFAULT_SEED,
         dtype: Dtype::F32,
         pattern: Pattern::default(),
+        node: Default::default(),
     }
 }
 
