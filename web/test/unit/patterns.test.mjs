@@ -21,7 +21,7 @@ test("each kind is asked for with its own numbers, and keeps them", () => {
 });
 
 test("a blob's pattern is taken over, a dense one is not", () => {
-  const attention = { stored: true, window: 8, block: 64, pattern: "", says: "", kind: /** @type {any} */ ("pyramid"), perLevel: 3, groups: 0, logStride: false, landmarks: true, globalToken: true, pooling: /** @type {const} */ ("mean"), windowLen: 50, rows: "f32", streaming: false, node: "", frameRateHz: 0 };
+  const attention = { stored: true, window: 8, block: 64, pattern: "", says: "", kind: /** @type {any} */ ("pyramid"), perLevel: 3, groups: 0, logStride: false, landmarks: true, globalToken: true, pooling: /** @type {const} */ ("mean"), windowLen: 50, rows: /** @type {const} */ ("f32"), streaming: false, node: "", frameRateHz: 0 };
   const settings = initialPattern();
   assert.deepEqual(patternArgs(fromBlob(settings, attention)), { kind: "pyramid", window: 8, perLevel: 3 });
   assert.deepEqual(fromBlob(settings, attention).edges, settings.edges);
