@@ -70,7 +70,6 @@ fn all(records: &Records) -> Vec<Goal> {
         for (what, bound, slow, quick) in [
             ("sparse : upstream default", 10.0, ("scalar", "upstream-sparse"), ("simd", "sparse")),
             ("gqa : upstream gqa default", 12.0, ("scalar", "upstream-gqa"), ("simd", "gqa")),
-            ("lanes : upstream default", 12.0, ("scalar", "upstream-sparse"), ("simd", "lanes")),
             ("sparse : upstream simd128", 8.0, ("simd", "upstream-sparse"), ("simd", "sparse")),
             ("scalar : upstream default", 2.5, ("scalar", "upstream-sparse"), ("scalar", "sparse")),
             (
@@ -95,7 +94,7 @@ fn all(records: &Records) -> Vec<Goal> {
         let dense = [256, 1024, 4096].into_iter().filter_map(|size| against_ort("dense", size));
         let what = format!("dense : best ort operator, N = 256..4096, {words}");
         at_least(what, 3.0, "x", dense.reduce(f64::min));
-        for name in ["sparse", "gqa", "lanes"] {
+        for name in ["sparse", "gqa"] {
             let rate = |name| records.gigaflops(place, ("simd", name), 1024);
             let share = rate(name).zip(rate("peak")).map(|(rate, most)| 100.0 * rate / most);
             let what = format!("{name}: share of the 4-lane peak, N = 1024, {words}");
@@ -114,7 +113,6 @@ fn all(records: &Records) -> Vec<Goal> {
     for (what, bound, slow, quick) in [
         ("sparse : upstream", 6.0, "upstream-sparse", "sparse"),
         ("gqa : upstream gqa", 7.0, "upstream-gqa", "gqa"),
-        ("lanes : upstream", 7.0, "upstream-sparse", "lanes"),
     ] {
         let measured = worst(Place::Native, ("native", slow), ("native", quick), &NATIVE_WINDOWS);
         at_least(format!("{what}, N = 64..1024, native"), bound, "x", measured);

@@ -5,20 +5,19 @@ use super::records::{Place, Records, Subject};
 use super::table;
 
 /// Rows of the windows' tables: heading and subject.
-const NATIVE: [(&str, Subject<'static>); 10] = [
+const NATIVE: [(&str, Subject<'static>); 9] = [
     ("upstream", ("native", "upstream-sparse")),
     ("upstream gqa", ("native", "upstream-gqa")),
     ("upstream dense", ("native", "upstream-dense")),
     ("sparse", ("native", "sparse")),
     ("sparse, fresh memory", ("native", "sparse-fresh")),
     ("gqa", ("native", "gqa")),
-    ("lanes", ("native", "lanes")),
     ("pyramid", ("native", "pyramid")),
     ("salient", ("native", "salient")),
     ("dense", ("native", "dense")),
 ];
 
-const WASM: [(&str, Subject<'static>); 14] = [
+const WASM: [(&str, Subject<'static>); 13] = [
     ("upstream, default build", ("scalar", "upstream-sparse")),
     ("upstream, simd128 build", ("simd", "upstream-sparse")),
     ("upstream gqa, default build", ("scalar", "upstream-gqa")),
@@ -29,7 +28,6 @@ const WASM: [(&str, Subject<'static>); 14] = [
     ("sparse", ("simd", "sparse")),
     ("sparse, fresh memory", ("simd", "sparse-fresh")),
     ("gqa", ("simd", "gqa")),
-    ("lanes", ("simd", "lanes")),
     ("pyramid", ("simd", "pyramid")),
     ("salient", ("simd", "salient")),
     ("dense", ("simd", "dense")),
@@ -38,20 +36,18 @@ const WASM: [(&str, Subject<'static>); 14] = [
 /// Slow, quick.
 type Pair = (Subject<'static>, Subject<'static>);
 
-const NATIVE_RATIOS: [(&str, Pair); 5] = [
+const NATIVE_RATIOS: [(&str, Pair); 4] = [
     ("sparse : upstream", (("native", "upstream-sparse"), ("native", "sparse"))),
     ("gqa : upstream gqa", (("native", "upstream-gqa"), ("native", "gqa"))),
-    ("lanes : upstream", (("native", "upstream-sparse"), ("native", "lanes"))),
     ("dense : upstream dense", (("native", "upstream-dense"), ("native", "dense"))),
     ("sparse : our dense", (("native", "dense"), ("native", "sparse"))),
 ];
 
-const WASM_RATIOS: [(&str, Pair); 9] = [
+const WASM_RATIOS: [(&str, Pair); 8] = [
     ("sparse : upstream default", (("scalar", "upstream-sparse"), ("simd", "sparse"))),
     ("sparse : upstream simd128", (("simd", "upstream-sparse"), ("simd", "sparse"))),
     ("fresh memory : upstream default", (("scalar", "upstream-sparse"), ("simd", "sparse-fresh"))),
     ("gqa : upstream gqa default", (("scalar", "upstream-gqa"), ("simd", "gqa"))),
-    ("lanes : upstream default", (("scalar", "upstream-sparse"), ("simd", "lanes"))),
     ("scalar sparse : upstream default", (("scalar", "upstream-sparse"), ("scalar", "sparse"))),
     ("scalar gqa : upstream gqa default", (("scalar", "upstream-gqa"), ("scalar", "gqa"))),
     ("dense : upstream dense simd128", (("simd", "upstream-dense"), ("simd", "dense"))),
@@ -105,9 +101,8 @@ pub fn report(records: &Records) -> String {
 const GOALS: &str = "Ratios within one process. A range of sizes stands for its worst.";
 const EDGES_NOTE: &str = "Products of a query with a key, for one head of a window: upstream's \
     edges, the pyramid of 8 tokens and 3 blocks a level, 8 tokens and 18 groups of like keys, all.";
-const NATIVE_NOTE: &str = "Milliseconds, then ratios. `lanes` takes and gives four heads side by \
-    side; `fresh memory` makes its workspace and its output anew each time, as upstream does with \
-    its output; all others keep theirs.";
+const NATIVE_NOTE: &str = "Milliseconds, then ratios. `fresh memory` makes its workspace and its \
+    output anew each time, as upstream does with its output; all others keep theirs.";
 const EXTRAS_NOTE: &str = "Time against the plain pass over the same edges.";
 const STEPS_NOTE: &str = "Appending a token and attending with it, nanoseconds, after T tokens; then the \
     kilobytes kept. \
@@ -277,8 +272,7 @@ fn peak(records: &Records) -> String {
     {
         let Some(most) = records.gigaflops(place, (build, "peak"), 1024) else { continue };
         cells.push(vec![format!("peak, {}", place.name()), format!("{most:.1}"), String::new()]);
-        for name in ["tile", "upstream-sparse", "sparse", "gqa", "lanes", "upstream-dense", "dense"]
-        {
+        for name in ["tile", "upstream-sparse", "sparse", "gqa", "upstream-dense", "dense"] {
             if let Some(rate) = records.gigaflops(place, (build, name), 1024) {
                 let share = format!("{:.0} %", 100.0 * rate / most);
                 cells.push(vec![format!("{name}, {}", place.name()), format!("{rate:.1}"), share]);
