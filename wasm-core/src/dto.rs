@@ -166,7 +166,7 @@ export interface AttentionDense {
   saturated: null | { maxAbsButLast: number; maxAbsLast: number; magnitude: number; passes: boolean };
   scoreSpread: number;
 }
-export interface Logits { sparse: Float32Array; dense: Float32Array }
+export interface Logits { sparse: Float32Array; dense: Float32Array; /** for a blob whose rows are f16: the largest difference from f32 rows */ f16RowsMaxAbs?: number }
 /** `count` rows from the first to the last: all of them, or some where a group skips rows. */
 export interface RowEdge { kind: "window" | "global" | "log-stride" | "landmark" | "block" | "group"; first: number; last: number; count: number; seconds: number; weightSparse: number; weightDense: number }
 /** One row of the maps: its edges, and the weight of each token. */

@@ -384,7 +384,11 @@ impl Lab {
         #[wasm_bindgen(unchecked_param_type = "AttentionArgs")] a: &JsValue,
     ) -> Result<JsValue> {
         let logits = self.0.logits(&attention_ask(a)?).map_err(refused)?;
-        Ok(object([("sparse", float_array(&logits.sparse)), ("dense", float_array(&logits.dense))]))
+        Ok(object([
+            ("sparse", float_array(&logits.sparse)),
+            ("dense", float_array(&logits.dense)),
+            ("f16RowsMaxAbs", logits.f16_rows_max_abs.map_or(JsValue::UNDEFINED, JsValue::from)),
+        ]))
     }
 
     /// Returns the edges and the weights of one row of the maps.

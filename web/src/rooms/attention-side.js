@@ -113,7 +113,9 @@ export function mountAttentionSide(side, ctx, current) {
     result,
     /** Shows what the whole head says; nothing while that is not known. @param {import("../lab.js").Logits | null} l */
     logits(l) {
+      const rounded = l?.f16RowsMaxAbs;
       logits.replaceChildren(facts([
+        ["Rows as f16 move a logit by at most", rounded === undefined ? null : h("span", { id: "f16-rows-error", class: "mono" }, significant(rounded))],
         ["Logits sparse", l ? h("span", { class: "sparse-text mono" }, [...l.sparse].map(significant).join("  ")) : "when nothing moves"],
         ["Logits dense", l ? h("span", { class: "dense-text mono" }, [...l.dense].map(significant).join("  ")) : "when nothing moves"],
       ]));

@@ -123,7 +123,8 @@ export function mountAttention(root, side, ctx, opening) {
       const { shape, dtype, attention } = store.state.blob ?? {};
       if (!shape || !attention) return;
       const pattern = patternArgs(fromBlob(store.state.attention, attention));
-      const blob = await lab.blobNew({ ...shape, inputDim, seedHex: "C5110007DEADBEEF", f16: dtype === "f16", pattern });
+      const blob = await lab.blobNew({ ...shape, inputDim, seedHex: "C5110007DEADBEEF", f16: dtype === "f16", pattern,
+        windowLen: attention.windowLen || undefined, f16Rows: attention.rows === "f16", streaming: attention.streaming, lastFrame: attention.pooling === "last" });
       store.update({ blob, pipeline: await lab.pipeline() });
       ctx.journal.add("info", `made weights for ${inputDim} features: ${integer(blob.bytes)} bytes, seed ${blob.seedHex}, CRC-32 ${blob.crc32Hex}`);
     } catch (error) { ctx.fail(error, "new weights"); }

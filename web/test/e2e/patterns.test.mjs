@@ -133,3 +133,16 @@ test("4,096 rows: the pattern is there at once, dense attention follows, and the
   const { violations } = await new AxeBuilder({ page }).analyze();
   assert.deepEqual(violations.filter((v) => v.impact === "serious" || v.impact === "critical").map((v) => v.id), []);
 }));
+
+test("what a node does with a blob is chosen with it, and the Attention room says what rows as f16 cost", () => withPage(browser, async (page) => {
+  await room(page, "Model");
+  await page.locator("#new-window-len").fill("80");
+  for (const choice of ["Rows as f16", "Classify by a step each frame", "Read the last frame only"]) await page.getByLabel(choice).check();
+  await page.locator("#blob-new").click();
+  await page.waitForFunction(() => /80 frames/.test(document.getElementById("blob-node")?.textContent ?? ""));
+  assert.match(await page.locator("#blob-node").innerText(), /f16/);
+  await attention(page);
+  await page.locator("#f16-rows-error").waitFor({ state: "attached", timeout: 20_000 });
+  const moved = await shown(page, "f16-rows-error");
+  assert.ok(moved > 0 && moved < 1e-3, `a logit moves by ${moved}`);
+}));
