@@ -5,6 +5,7 @@ use crate::output::Output;
 use crate::protocol::{Logits, Numbers, Reply, Settings};
 use crate::stats::count;
 use crate::{Config, Model, ModelInfo, NodeError, Stats};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use csi_temporal::feature::{Extractor, FeatureRow, MAX_RATE_HZ, MAX_USEFUL, PipelineConfig};
 use csi_temporal::frame::{CsiFrame, CsiValues};
@@ -26,20 +27,26 @@ pub(crate) struct Loaded {
 #[derive(Clone, Debug)]
 pub(crate) struct Feeds {
     /// Makes rows of CSI frames, if the blob says how.
-    pipeline: Option<Extractor>,
+    pipeline: Option<Box<Extractor>>,
     /// Resamples rows to the blob's rate, if it states one.
-    grid: Option<Extractor>,
+    grid: Option<Box<Extractor>>,
 }
 
 impl Feeds {
     pub fn new(weights: &Weights, settings: Settings) -> Result<Self, NodeError> {
-        let pipeline = weights.pipeline.clone().map(Extractor::new).transpose()?;
+        let pipeline = weights.pipeline.as_ref().map(extractor).transpose()?;
         Ok(Self { pipeline, grid: grid(settings, &weights.info)? })
     }
 }
 
-fn grid(settings: Settings, info: &ModelInfo) -> Result<Option<Extractor>, NodeError> {
-    if settings.rows_as_they_come { Ok(None) } else { resampler(info) }
+#[inline(never)] // as in `model`, large values go to the heap in functions of their own
+fn extractor(config: &PipelineConfig) -> Result<Box<Extractor>, NodeError> {
+    Ok(Box::new(Extractor::new(config.clone())?))
+}
+
+#[inline(never)]
+fn grid(settings: Settings, info: &ModelInfo) -> Result<Option<Box<Extractor>>, NodeError> {
+    if settings.rows_as_they_come { Ok(None) } else { Ok(resampler(info)?.map(Box::new)) }
 }
 
 /// Returns a pipeline that does nothing but bring rows to the rate that a model was trained at;
@@ -68,21 +75,22 @@ fn period_rows(settings: Settings, info: &ModelInfo) -> usize {
 }
 
 impl Loaded {
-    pub fn new(weights: Weights, feeds: Feeds, settings: Settings) -> Result<Self, NodeError> {
+    #[inline(never)]
+    pub fn new(
+        weights: Box<Weights>,
+        feeds: Feeds,
+        settings: Settings,
+    ) -> Result<Box<Self>, NodeError> {
         let period_rows = period_rows(settings, &weights.info);
-        Ok(Self {
-            model: Model::new(weights)?,
-            feeds,
-            period_rows,
-            since: period_rows,
-            time_micros: 0,
-        })
+        let model = Model::new(weights)?;
+        Ok(Box::new(Self { model, feeds, period_rows, since: period_rows, time_micros: 0 }))
     }
 
     /// Takes other weights, see [`Model::replace`].
+    #[inline(never)]
     pub fn exchange(
         &mut self,
-        weights: Weights,
+        weights: Box<Weights>,
         feeds: Feeds,
         settings: Settings,
     ) -> Result<(), NodeError> {
@@ -108,7 +116,8 @@ impl Loaded {
     /// Forgets all rows and frames.
     pub fn forget(&mut self) {
         self.model.clear();
-        self.feeds.pipeline.iter_mut().chain(&mut self.feeds.grid).for_each(Extractor::reset);
+        let feeds = self.feeds.pipeline.iter_mut().chain(&mut self.feeds.grid);
+        feeds.for_each(|feed| feed.reset());
         self.since = self.period_rows;
     }
 

@@ -1,6 +1,10 @@
 //! A blob at work: the weights, and the rows that they look at.
+//!
+//! What is large stands in boxes, and what is done once is done in functions of their own: a task
+//! on the node has a small stack, and each move of a large value could be a copy there.
 
 use crate::NodeError;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -29,7 +33,7 @@ pub struct ModelInfo {
 /// A parsed blob, before it has rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
-    head: TemporalHead,
+    head: Box<TemporalHead>,
     pub pipeline: Option<PipelineConfig>,
     name: String,
     pub info: ModelInfo,
@@ -37,8 +41,9 @@ pub(crate) struct Weights {
 
 impl Weights {
     /// Reads a blob. `window_rows` replaces the blob's own number of rows unless it is 0.
-    pub fn parse(bytes: &[u8], window_rows: u16) -> Result<Self, NodeError> {
-        let blob = parse(bytes)?;
+    #[inline(never)]
+    pub fn parse(bytes: &[u8], window_rows: u16) -> Result<Box<Self>, NodeError> {
+        let mut blob = parse(bytes)?;
         let mut info = ModelInfo::of(&blob, bytes);
         if window_rows > 0 {
             info.window_rows = usize::from(window_rows);
@@ -46,9 +51,10 @@ impl Weights {
         // The head copies what was parsed, and has its lists of each layer.
         let lists = usize::from(blob.shape.layers).saturating_mul(MARGIN / 2);
         probe(&[bytes.len().saturating_mul(2).saturating_add(lists)])?;
-        let head = TemporalHead::from_blob(&blob)?;
-        let trailer = blob.trailer;
-        Ok(Self { head, pipeline: trailer.pipeline, name: trailer.name.unwrap_or_default(), info })
+        let head = head_of(&blob)?;
+        let pipeline = blob.trailer.pipeline.take();
+        let name = blob.trailer.name.take().unwrap_or_default();
+        Ok(Box::new(Self { head, pipeline, name, info }))
     }
 
     fn removes_window_mean(&self) -> bool {
@@ -71,15 +77,21 @@ impl ModelInfo {
 }
 
 /// Reads a blob that fits the memory and whose classes a packet can name.
-fn parse(bytes: &[u8]) -> Result<WeightBlob, NodeError> {
+#[inline(never)]
+fn parse(bytes: &[u8]) -> Result<Box<WeightBlob>, NodeError> {
     // Parsing widens f16 to f32, and the head copies what was parsed.
     let widened = bytes.len().saturating_mul(2) + 1024;
     probe(&[widened, widened])?;
-    let blob = WeightBlob::parse(bytes)?;
+    let blob = Box::new(WeightBlob::parse(bytes)?);
     match blob.shape.classes {
         classes if classes > 256 => Err(NodeError::TooManyClasses { classes }),
         _ => Ok(blob),
     }
+}
+
+#[inline(never)]
+fn head_of(blob: &WeightBlob) -> Result<Box<TemporalHead>, NodeError> {
+    Ok(Box::new(TemporalHead::from_blob(blob)?))
 }
 
 /// Finds out whether blocks of these sizes fit into the memory together, and gives them back.
@@ -100,7 +112,7 @@ pub(crate) fn probe(sizes: &[usize]) -> Result<(), NodeError> {
 /// A blob at work.
 #[derive(Clone, Debug)]
 pub struct Model {
-    weights: Weights,
+    weights: Box<Weights>,
     rows: Rows,
     held: Held,
 }
@@ -110,17 +122,17 @@ pub struct Model {
 enum Rows {
     Nothing,
     /// As far as the first layer gets with each row alone.
-    Window(HeadWindow),
+    Window(Box<HeadWindow>),
     /// Rows as they came, because the mean over all of them has to be removed before the first
     /// layer sees one.
     Whole {
         rows: FrameWindow,
         gathered: Vec<f32>,
-        window: HeadWindow,
+        window: Box<HeadWindow>,
     },
     /// Row by row; the logits of the last row.
     Stream {
-        stream: HeadStream,
+        stream: Box<HeadStream>,
         logits: Vec<f32>,
     },
 }
@@ -137,7 +149,7 @@ impl Model {
         Self::new(Weights::parse(bytes, window_rows)?)
     }
 
-    pub(crate) fn new(weights: Weights) -> Result<Self, NodeError> {
+    pub(crate) fn new(weights: Box<Weights>) -> Result<Self, NodeError> {
         Ok(Self { rows: Rows::new(&weights)?, held: Held::new(weights.info.window_rows), weights })
     }
 
@@ -147,7 +159,7 @@ impl Model {
     ///
     /// [`NodeError::Blob`], [`NodeError::TooManyClasses`], [`NodeError::Memory`].
     pub fn describe(bytes: &[u8]) -> Result<ModelInfo, NodeError> {
-        Ok(ModelInfo::of(&parse(bytes)?, bytes))
+        Ok(ModelInfo::of(&*parse(bytes)?, bytes))
     }
 
     /// Takes another blob instead. A blob that is refused changes nothing, unless the memory does
@@ -162,7 +174,8 @@ impl Model {
 
     /// As [`Model::replace`]. The old rows go before the new ones come: both together are more
     /// than a node has.
-    pub(crate) fn exchange(&mut self, weights: Weights) -> Result<(), NodeError> {
+    #[inline(never)]
+    pub(crate) fn exchange(&mut self, weights: Box<Weights>) -> Result<(), NodeError> {
         self.rows = Rows::Nothing;
         match Rows::new(&weights) {
             Ok(rows) => {
@@ -281,7 +294,7 @@ impl Model {
             let needed = if self.info().is_streaming { 1 } else { self.info().window_rows };
             return Err(NodeError::WindowNotFull { rows: self.len(), needed });
         }
-        let Weights { head, pipeline, .. } = &self.weights;
+        let Weights { head, pipeline, .. } = &*self.weights;
         match &mut self.rows {
             Rows::Nothing => Err(NodeError::NoWeights),
             Rows::Window(window) => Ok(window.classify(head)?),
@@ -303,6 +316,7 @@ impl Model {
 
 impl Rows {
     /// Makes room for rows, once the memory is known to hold them.
+    #[inline(never)]
     fn new(weights: &Weights) -> Result<Self, NodeError> {
         let (head, info) = (&weights.head, weights.info);
         if !info.is_streaming {
@@ -315,6 +329,7 @@ impl Rows {
         Self::make(weights)
     }
 
+    #[inline(never)]
     fn make(weights: &Weights) -> Result<Self, NodeError> {
         let (head, info) = (&weights.head, weights.info);
         if info.is_streaming {
@@ -338,6 +353,7 @@ impl Rows {
 ///
 /// Large parts are asked for politely where they are made, but not the small ones that come
 /// after, which a heap that is just full would not have.
+#[inline(never)]
 fn probe_rows(
     weights: &Weights,
     bytes_of: impl Fn(usize) -> Result<usize, HeadError>,
@@ -377,8 +393,9 @@ fn probe_rows(
 const MARGIN: usize = 4096;
 
 /// Starts a stream that has all the memory it will ever need.
-fn begin(head: &TemporalHead, rows: usize) -> Result<HeadStream, HeadError> {
-    let mut stream = head.start_stream(head.backend(), rows)?;
+#[inline(never)]
+fn begin(head: &TemporalHead, rows: usize) -> Result<Box<HeadStream>, HeadError> {
+    let mut stream = start(head, rows)?;
     // Rows of zeros can leave the range of f32 with some weights; then real ones do as well.
     let _ = stream.step(head, &vec![0.0; head.feature_dim()]);
     stream.reset();
@@ -386,8 +403,9 @@ fn begin(head: &TemporalHead, rows: usize) -> Result<HeadStream, HeadError> {
 }
 
 /// Makes a window that has all the memory it will ever need.
-fn open(head: &TemporalHead, rows: usize) -> Result<HeadWindow, HeadError> {
-    let mut window = HeadWindow::new(head, rows)?;
+#[inline(never)]
+fn open(head: &TemporalHead, rows: usize) -> Result<Box<HeadWindow>, HeadError> {
+    let mut window = create(head, rows)?;
     let row = vec![0.0; head.feature_dim()];
     for _ in 0..rows.min(2) {
         // As above.
@@ -396,6 +414,16 @@ fn open(head: &TemporalHead, rows: usize) -> Result<HeadWindow, HeadError> {
     let _ = window.classify(head);
     window.clear();
     Ok(window)
+}
+
+#[inline(never)]
+fn start(head: &TemporalHead, rows: usize) -> Result<Box<HeadStream>, HeadError> {
+    Ok(Box::new(head.start_stream(head.backend(), rows)?))
+}
+
+#[inline(never)]
+fn create(head: &TemporalHead, rows: usize) -> Result<Box<HeadWindow>, HeadError> {
+    Ok(Box::new(HeadWindow::new(head, rows)?))
 }
 
 /// Which of the last rows were held.

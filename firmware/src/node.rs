@@ -6,6 +6,7 @@ use crate::protocol::{Decoder, Event, Greeting, Reply, Request, Settings, VERSIO
 use crate::stats::count;
 use crate::upload::Upload;
 use crate::{Model, NodeError, Stats};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use csi_temporal::frame::{CsiFrame, CsiValues};
 use csi_temporal::packet::{self, Packet, RawCsi};
@@ -199,7 +200,7 @@ impl Node {
 struct Application {
     config: Config,
     platform: Platform,
-    loaded: Option<Loaded>,
+    loaded: Option<Box<Loaded>>,
     answers: Answers,
     upload: Upload,
     /// The last CSI packet, kept for its memory.
@@ -285,7 +286,7 @@ impl Application {
             }
             Request::Reset { restart } => {
                 self.wants_restart |= restart;
-                self.loaded.iter_mut().for_each(Loaded::forget);
+                self.loaded.iter_mut().for_each(|loaded| loaded.forget());
                 (self.next_row, self.next_csi) = (None, None);
                 0
             }
@@ -310,6 +311,7 @@ impl Application {
         }
     }
 
+    #[inline(never)]
     fn load_weights(&mut self, bytes: &[u8]) -> Result<(), NodeError> {
         let weights = Weights::parse(bytes, self.config.window_rows)?;
         let settings = self.answers.settings;

@@ -13,6 +13,9 @@ use csi_node::{Config, Node};
 use csi_temporal::crc32::crc32;
 use csi_temporal::rvne::{AttentionRecord, Dtype, HeadShape, WeightBlob};
 
+/// What the stack may hold at most, loading weights included; a task of ESP-IDF has 16 KB.
+const STACK_BYTES: u32 = 10 * 1024;
+
 /// A whole frame, as it came.
 #[derive(Clone, Debug, PartialEq)]
 struct Frame {
@@ -227,6 +230,18 @@ fn the_board_answers_as_the_host() {
     // The self-test's rows are the golden table's.
     let frames = pair.ask(&Request::SelfTest);
     assert!(frames.iter().all(|frame| frame.kind == kind::BITS) && !frames.is_empty());
+
+    // All of that fits the stack of a task. The board measures once a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    pair.exchange(b"noise long enough to be given up, so that the board looks at its clock again");
+    let frames = pair.ask(&Request::Stats);
+    match Reply::read(frames[0].kind, &frames[0].payload).unwrap() {
+        Reply::Counters(stats) => {
+            println!("{} bytes of stack at most", stats.stack_peak);
+            assert!((1..=STACK_BYTES).contains(&stats.stack_peak), "{} bytes", stats.stack_peak);
+        }
+        other => panic!("{other:?} is no counters"),
+    }
 
     // A restart brings the weights of the flash back.
     pair.ask(&Request::Reset { restart: true });
