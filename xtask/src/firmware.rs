@@ -5,6 +5,7 @@ mod images;
 mod literals;
 mod qemu;
 mod selects;
+mod soak;
 mod tools;
 mod xtensa;
 
@@ -27,6 +28,12 @@ const LIBRARIES: [(&str, &str); 2] =
     [("regions", "libruv_temporal.a"), ("malloc", "libruv_temporal_malloc.a")];
 /// The core as a program of qemu's user mode.
 const USER: &str = "csi-user";
+/// Its two builds: for bits and counts, and with frames through the node.
+const COUNTED: &str = "user.elf";
+const SOAK: &str = "soak.elf";
+
+/// Frames that every run of all checks sends through the node.
+const SHORT_SOAK: u32 = 10_000;
 
 /// What the flash of the emulated board holds in tests.
 const MODEL: &str = "fixtures/models/aether_seeded.rvne";
@@ -63,12 +70,17 @@ fn build_node(project: &Project, tools: &Tools) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// Builds the program of qemu's user mode.
-fn build_user(project: &Project, tools: &Tools) -> Result<PathBuf> {
+/// Builds the program of qemu's user mode, into a file of that name.
+fn build_user(
+    project: &Project,
+    tools: &Tools,
+    features: Option<&str>,
+    file: &str,
+) -> Result<PathBuf> {
     let source = project.root.join("firmware/user");
-    let objects = xtensa::compile(project, tools, USER, None)?;
+    let objects = xtensa::compile(project, tools, USER, features)?;
     let start = xtensa::assemble(project, tools, "user-start", &source.join("start.S"))?;
-    let out = folder(project)?.join("user.elf");
+    let out = folder(project)?.join(file);
     let files = [start.as_path(), &objects.package, &objects.builtins];
     xtensa::link(tools, &source.join("link.ld"), &files, &out)?;
     Ok(out)
@@ -82,7 +94,7 @@ fn build_user(project: &Project, tools: &Tools) -> Result<PathBuf> {
 pub fn build(project: &Project) -> Result<()> {
     let tools = tools::find()?;
     let _lock = lock(project)?;
-    build_user(project, &tools)?;
+    build_user(project, &tools, None, COUNTED)?;
     build_libraries(project, &tools)?;
     let elf = build_node(project, &tools)?;
     images::make(project, &tools, &elf)
@@ -103,8 +115,14 @@ pub fn emulate(project: &Project, port: u16, weights: Option<&Path>) -> Result<(
     if status.success() { Ok(()) } else { Err(format!("QEMU ended with {status}")) }
 }
 
-/// Boots the image in QEMU and runs the test that talks to it.
-fn test_in_qemu(project: &Project, tools: &Tools) -> Result<()> {
+/// Boots the image in QEMU and runs a test that talks to it. `frames` is for the soak. Returns what
+/// the test printed.
+fn test_in_qemu(
+    project: &Project,
+    tools: &Tools,
+    test: &str,
+    frames: Option<u32>,
+) -> Result<String> {
     let folder = folder(project)?;
     let elf = qemu::file(&folder);
     let model = project.root.join(MODEL);
@@ -114,11 +132,33 @@ fn test_in_qemu(project: &Project, tools: &Tools) -> Result<()> {
     let result = capture(
         project
             .cargo()
-            .args(["test", "--quiet", "--package", IMAGE, "--test", "serial_line"])
-            .env("CSI_LAB_QEMU", format!("127.0.0.1:{port}")),
+            .args(["test", "--quiet", "--package", IMAGE, "--test", test, "--", "--nocapture"])
+            .env("CSI_LAB_QEMU", format!("127.0.0.1:{port}"))
+            .envs(frames.map(|frames| ("CSI_LAB_SOAK", frames.to_string()))),
     );
     machine.kill().and_then(|()| machine.wait()).map_err(|error| error.to_string())?;
-    result.map(|_| ())
+    result
+}
+
+/// Sends frames through the node, under QEMU's user mode and, a hundredth of them, over the serial
+/// line.
+///
+/// # Errors
+///
+/// When one is lost, a bit differs from the host's, or the heap grows.
+pub fn soak(project: &Project, frames: u32) -> Result<()> {
+    build(project)?;
+    let tools = tools::find()?;
+    {
+        let _lock = lock(project)?;
+        soak::in_user_mode(project, &tools, frames)?;
+    }
+    let printed = test_in_qemu(project, &tools, "soak", Some((frames / 100).max(200)))?;
+    printed
+        .lines()
+        .filter(|line| line.contains(" frames, ") || line.contains(" bytes of "))
+        .for_each(|line| println!("over the serial line: {line}"));
+    Ok(())
 }
 
 /// Counts instructions and compares them with what they may be.
@@ -129,7 +169,7 @@ fn test_in_qemu(project: &Project, tools: &Tools) -> Result<()> {
 pub fn count(project: &Project) -> Result<()> {
     let tools = tools::find()?;
     let _lock = lock(project)?;
-    count::check(project, &tools, &build_user(project, &tools)?)
+    count::check(project, &tools, &build_user(project, &tools, None, COUNTED)?)
 }
 
 fn free_port() -> Result<u16> {
@@ -144,7 +184,14 @@ fn free_port() -> Result<u16> {
 /// When anything fails.
 pub fn verify(project: &Project) -> Result<()> {
     build(project)?;
-    test_in_qemu(project, &tools::find()?)?;
+    let tools = tools::find()?;
+    for test in ["serial_line", "recordings"] {
+        test_in_qemu(project, &tools, test, None)?;
+    }
+    {
+        let _lock = lock(project)?;
+        soak::in_user_mode(project, &tools, SHORT_SOAK)?;
+    }
     count(project)
 }
 
@@ -156,6 +203,6 @@ pub fn verify(project: &Project) -> Result<()> {
 pub fn bits(project: &Project) -> Result<String> {
     let tools = tools::find()?;
     let _lock = lock(project)?;
-    let program = build_user(project, &tools)?;
+    let program = build_user(project, &tools, None, COUNTED)?;
     capture(Command::new(&tools.user).args(["-cpu", "de233_fpu"]).arg(program).arg("bits"))
 }

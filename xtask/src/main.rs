@@ -37,6 +37,7 @@ cargo xtask bench accuracy [--write]
 cargo xtask firmware               build the node's image into target/firmware
 cargo xtask qemu [--port N] [--weights FILE]   boot that image in QEMU, serial line on TCP
 cargo xtask count                  count the node's instructions and compare with the budget
+cargo xtask soak [--frames N]      send frames through the node under QEMU; 1,000,000 unless told
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
 
@@ -79,6 +80,11 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["firmware"] => firmware::build(&Project::find()?),
         ["count"] => firmware::count(&Project::find()?),
         ["qemu", options @ ..] => emulate(options),
+        ["soak"] => firmware::soak(&Project::find()?, 1_000_000),
+        ["soak", "--frames", frames] => {
+            let frames = frames.parse().map_err(|_| "--frames needs a number")?;
+            firmware::soak(&Project::find()?, frames)
+        }
         ["vendor"] => vendor::fill(&Project::find()?),
         _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),
     }

@@ -1,187 +1,19 @@
 //! The node behind a serial line answers as the same node on this host, bit for bit.
-//!
-//! `CSI_LAB_QEMU` names the line, as `host:port`; `cargo verify --only firmware` starts a board in
-//! QEMU and sets it. Without it nothing is tested here.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod board;
 
-use csi_node::protocol::{Decoder, Event, Numbers, Reply, Request, Settings, kind};
-use csi_node::{Config, Node};
-use csi_temporal::crc32::crc32;
+use board::{Pair, rows, stored};
+use csi_node::protocol::{Numbers, Request, Settings, kind};
 use csi_temporal::rvne::{AttentionRecord, Dtype, HeadShape, WeightBlob};
 
 /// What the stack may hold at most, loading weights included; a task of ESP-IDF has 16 KB.
 const STACK_BYTES: u32 = 10 * 1024;
 
-/// A whole frame, as it came.
-#[derive(Clone, Debug, PartialEq)]
-struct Frame {
-    kind: u8,
-    payload: Vec<u8>,
-}
-
-/// Frames out of bytes.
-#[derive(Default)]
-struct Frames {
-    decoder: Decoder,
-    bytes: Vec<u8>,
-    /// What was between frames: the banner, last words.
-    text: String,
-}
-
-impl Frames {
-    fn next(&mut self) -> Option<Frame> {
-        loop {
-            match self.decoder.next_event() {
-                Some(Event::Frame { kind, payload }) => {
-                    return Some(Frame { kind, payload: payload.to_vec() });
-                }
-                Some(Event::Damaged(error)) => panic!("damaged on the way: {error:?}"),
-                Some(Event::Skipped(bytes)) => self.text += &String::from_utf8_lossy(bytes),
-                None if self.bytes.is_empty() => return None,
-                None => {
-                    let left = self.decoder.push(&self.bytes).len();
-                    self.bytes.drain(..self.bytes.len() - left);
-                }
-            }
-        }
-    }
-}
-
-/// Both nodes, asked the same.
-struct Pair {
-    line: TcpStream,
-    frames: Frames,
-    host: Node,
-    now_micros: u64,
-}
-
-impl Pair {
-    fn connect(address: &str) -> Self {
-        let start = Instant::now();
-        let line = loop {
-            match TcpStream::connect(address) {
-                Ok(line) => break line,
-                Err(_) if start.elapsed() < Duration::from_secs(20) => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(error) => panic!("{address}: {error}"),
-            }
-        };
-        line.set_nodelay(true).unwrap();
-        line.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        Self { line, frames: Frames::default(), host: Node::new(Config::default()), now_micros: 0 }
-    }
-
-    /// Waits for one frame of the board.
-    fn frame(&mut self) -> Frame {
-        let start = Instant::now();
-        loop {
-            if let Some(frame) = self.frames.next() {
-                return frame;
-            }
-            let mut bytes = [0; 256];
-            match self.line.read(&mut bytes) {
-                Ok(0) => panic!("the board closed the line"),
-                Ok(count) => self.frames.bytes.extend_from_slice(&bytes[..count]),
-                Err(error) => {
-                    let text = &self.frames.text;
-                    assert!(start.elapsed().as_secs() < 30, "no frame: {error}; printed: {text}");
-                }
-            }
-        }
-    }
-
-    /// Sends bytes to both and compares what both say. Returns the board's frames.
-    fn exchange(&mut self, bytes: &[u8]) -> Vec<Frame> {
-        self.line.write_all(bytes).unwrap();
-        self.now_micros += 1000;
-        self.host.handle_bytes(self.now_micros, bytes);
-        let mut frames = Frames::default();
-        while let Some(bytes) = self.host.poll_output() {
-            frames.bytes.extend_from_slice(bytes);
-        }
-        let expected: Vec<_> = std::iter::from_fn(|| frames.next()).collect();
-        let got: Vec<_> = expected.iter().map(|_| self.frame()).collect();
-        for (got, expected) in got.iter().zip(&expected) {
-            let text = &self.frames.text;
-            assert_eq!(got.kind, expected.kind, "the board printed: {text}");
-            assert_same(got, expected);
-        }
-        got
-    }
-
-    fn ask(&mut self, request: &Request<'_>) -> Vec<Frame> {
-        let mut bytes = Vec::new();
-        request.write(&mut bytes).unwrap();
-        self.exchange(&bytes)
-    }
-
-    fn send_weights(&mut self, blob: &[u8]) {
-        let (len, crc) = (blob.len() as u32, crc32(blob));
-        self.ask(&Request::WeightsBegin { len, crc });
-        for (index, bytes) in blob.chunks(900).enumerate() {
-            self.ask(&Request::WeightsChunk { offset: index as u32 * 900, bytes });
-        }
-        let done = self.ask(&Request::WeightsEnd);
-        assert_eq!(done[0].kind, kind::DONE);
-    }
-}
-
-/// All but times and the board's own numbers must be equal.
-fn assert_same(got: &Frame, expected: &Frame) {
-    match expected.kind {
-        // Bytes 8 to 16 of a classification are the node's clock, the last four a CRC.
-        kind::PACKET => {
-            let but_time = |bytes: &[u8]| [&bytes[..8], &bytes[16..bytes.len() - 4]].concat();
-            assert_eq!(but_time(&got.payload), but_time(&expected.payload));
-        }
-        kind::GREETING | kind::COUNTERS => {}
-        _ => assert_eq!(got.payload, expected.payload),
-    }
-}
-
-/// Numbers in -1 .. 1, the same in every run.
-fn numbers(seed: u64) -> impl Iterator<Item = f32> {
-    let mut state = seed;
-    std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / 8_388_608.0 - 1.0
-    })
-}
-
-fn rows(dim: usize, seed: u64, count: usize) -> Vec<Vec<f32>> {
-    let mut numbers = numbers(seed);
-    (0..count).map(|_| numbers.by_ref().take(dim).collect()).collect()
-}
-
 #[test]
 fn the_board_answers_as_the_host() {
-    let Ok(address) = std::env::var("CSI_LAB_QEMU") else {
-        println!("skipped: CSI_LAB_QEMU names no board");
-        return;
-    };
-    let mut pair = Pair::connect(&address);
-
     // It starts with the weights of its flash.
-    let greeting = pair.frame();
-    let stored =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/aether_seeded.rvne");
-    let stored = std::fs::read(stored).unwrap();
-    pair.host.load_weights(&stored).unwrap();
-    match Reply::read(greeting.kind, &greeting.payload).unwrap() {
-        Reply::Greeting(greeting) => {
-            assert!(greeting.has_weights);
-            assert_eq!(greeting.blob_crc.to_le_bytes(), *stored.last_chunk().unwrap());
-            assert_ne!(greeting.image_hash, [0; 8], "the image knows its hash");
-        }
-        other => panic!("{other:?} is no greeting"),
-    }
+    let stored = stored();
+    let Some(mut pair) = Pair::start(&stored) else { return };
 
     // Rows, acknowledged one by one; every logit is compared.
     let settings =
@@ -231,24 +63,14 @@ fn the_board_answers_as_the_host() {
     let frames = pair.ask(&Request::SelfTest);
     assert!(frames.iter().all(|frame| frame.kind == kind::BITS) && !frames.is_empty());
 
-    // All of that fits the stack of a task. The board measures once a second.
-    std::thread::sleep(Duration::from_millis(1500));
-    pair.exchange(b"noise long enough to be given up, so that the board looks at its clock again");
-    let frames = pair.ask(&Request::Stats);
-    match Reply::read(frames[0].kind, &frames[0].payload).unwrap() {
-        Reply::Counters(stats) => {
-            println!("{} bytes of stack at most", stats.stack_peak);
-            assert!((1..=STACK_BYTES).contains(&stats.stack_peak), "{} bytes", stats.stack_peak);
-        }
-        other => panic!("{other:?} is no counters"),
-    }
+    // All of that fits the stack of a task.
+    let stats = pair.counters();
+    println!("{} bytes of stack at most", stats.stack_peak);
+    assert!((1..=STACK_BYTES).contains(&stats.stack_peak), "{} bytes", stats.stack_peak);
 
     // A restart brings the weights of the flash back.
     pair.ask(&Request::Reset { restart: true });
-    pair.host = Node::new(Config::default());
-    pair.host.load_weights(&stored).unwrap();
-    let greeting = pair.frame();
-    assert_eq!(greeting.kind, kind::GREETING);
+    pair.greeted(&stored);
     pair.ask(&Request::Configure(settings));
     for (index, row) in rows(dim, 3, 40).iter().enumerate() {
         pair.ask(&Request::Row {

@@ -7,6 +7,7 @@ use core::panic::PanicInfo;
 unsafe extern "C" {
     fn user_write(bytes: *const u8, len: usize) -> isize;
     fn user_exit(status: i32) -> !;
+    #[cfg(not(feature = "soak"))]
     fn user_mark();
 }
 
@@ -30,9 +31,16 @@ impl Write for Out {
 }
 
 /// Tells whoever counts instructions that something begins or ends.
+#[cfg(not(feature = "soak"))]
 pub fn mark() {
     // SAFETY: does nothing.
     unsafe { user_mark() }
+}
+
+/// Returns the bytes of heap in use.
+#[cfg(feature = "soak")]
+pub fn heap_used() -> usize {
+    esp_alloc::HEAP.used()
 }
 
 /// The words of the command line.
@@ -68,7 +76,7 @@ extern "C" fn user_main(stack: *const usize) -> ! {
     unsafe { esp_alloc::HEAP.add_region(heap) };
     // SAFETY: at its entry a program finds the count at the stack pointer and the words after it.
     let arguments = unsafe { Arguments { count: *stack, first: stack.add(1).cast() } };
-    exit(if crate::program::run(arguments).is_ok() { 0 } else { 1 })
+    exit(if crate::run(arguments).is_ok() { 0 } else { 1 })
 }
 
 fn exit(status: i32) -> ! {

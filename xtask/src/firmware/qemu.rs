@@ -144,7 +144,7 @@ pub fn start(tools: &Tools, elf: &Path, port: u16) -> Result<Child> {
     let mut qemu = Command::new(&tools.system);
     qemu.args(["-M", "kc705", "-cpu", "de233_fpu", "-m", "1200M", "-display", "none"])
         .args(["-monitor", "none", "-serial"])
-        .arg(format!("tcp:127.0.0.1:{port},server=on,wait=on"))
+        .arg(format!("tcp:127.0.0.1:{port},server=on,wait=on,nodelay=on"))
         .arg("-kernel")
         .arg(elf)
         .stdin(Stdio::null());
