@@ -12,6 +12,11 @@ use crate::{clock, descriptor, memory};
 /// How often heap and stack are measured.
 const MEASURE_MICROS: u64 = 1_000_000;
 
+/// Between two looks at lines that had nothing, far less than a queue of 128 bytes takes to fill.
+/// A board that asks without a pause leaves QEMU no time to bring it bytes, for seconds on a busy
+/// machine, and gives up frames that are on their way.
+const IDLE_MICROS: u32 = 20;
+
 /// What a person types, outside of frames, to get the report.
 const REPORT: &[u8] = b"board-report\n";
 
@@ -90,10 +95,11 @@ fn run(board: Board, node: &mut Node, stored: &Stored) -> ! {
             node.set_platform(memory::platform(board, image_hash));
             node.handle_bytes(now, &[]);
         }
+        let mut is_idle = true;
         for from in PORTS {
             let count = board.read(from, &mut bytes);
             if count > 0 {
-                port = from;
+                (port, is_idle) = (from, false);
                 node.handle_bytes(now, &bytes[..count]);
                 if typed.ends(&bytes[..count]) {
                     let _ = report(board, node, stored);
@@ -103,6 +109,9 @@ fn run(board: Board, node: &mut Node, stored: &Stored) -> ! {
         memory::check_stack();
         while let Some(bytes) = node.take_output(64) {
             board.write(port, bytes);
+        }
+        if is_idle {
+            clock::wait(IDLE_MICROS);
         }
         if node.wants_restart() {
             clock::wait(100_000);

@@ -122,12 +122,24 @@ impl Pair {
             match self.line.read(&mut bytes) {
                 Ok(0) => panic!("the board closed the line"),
                 Ok(count) => self.frames.bytes.extend_from_slice(&bytes[..count]),
-                Err(error) => {
-                    let text = &self.frames.text;
-                    assert!(start.elapsed().as_secs() < 30, "no frame: {error}; printed: {text}");
-                }
+                Err(error) if start.elapsed().as_secs() >= 30 => self.give_up(&error),
+                Err(_) => {}
             }
         }
+    }
+
+    /// Tells what the board made of the bytes that it did not answer.
+    fn give_up(&mut self, error: &std::io::Error) -> ! {
+        let mut bytes = Vec::new();
+        Request::Stats.write(&mut bytes).unwrap();
+        self.line.write_all(&bytes).unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        let mut bytes = [0; 256];
+        let count = self.line.read(&mut bytes).unwrap_or(0);
+        self.frames.bytes.extend_from_slice(&bytes[..count]);
+        let last = self.frames.next();
+        let last = last.as_ref().map(|frame| Reply::read(frame.kind, &frame.payload));
+        panic!("no frame: {error}; now: {last:?}; printed: {}", self.frames.text);
     }
 
     /// Sends bytes to both and compares what both say. Returns the board's frames.
