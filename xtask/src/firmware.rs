@@ -185,6 +185,7 @@ fn free_port() -> Result<u16> {
 pub fn verify(project: &Project) -> Result<()> {
     build(project)?;
     let tools = tools::find()?;
+    images::inspect(&folder(project)?.join("app.bin"))?;
     for test in ["serial_line", "recordings"] {
         test_in_qemu(project, &tools, test, None)?;
     }

@@ -50,6 +50,29 @@ pub fn make(project: &Project, tools: &Tools, elf: &Path) -> Result<()> {
     sys::write_atomically(&folder.join("manifest.json"), manifest.as_bytes())
 }
 
+/// Has Espressif's own esptool look at the application, where there is one.
+///
+/// # Errors
+///
+/// When it finds no valid checksum and hash, or another name.
+pub fn inspect(app: &Path) -> Result<()> {
+    let Some(esptool) = sys::find_program("esptool") else {
+        println!("image-info: skipped, there is no esptool (pip install esptool)");
+        return Ok(());
+    };
+    let mut command = std::process::Command::new(esptool);
+    judge_info(&capture(command.args(["--chip", "esp32s3", "image-info"]).arg(app))?)
+}
+
+fn judge_info(info: &str) -> Result<()> {
+    let line = |start: &str| info.lines().find(|line| line.starts_with(start)).unwrap_or_default();
+    let is_valid = ["Checksum:", "Validation hash:"].iter().all(|s| line(s).ends_with("(valid)"));
+    match is_valid && line("Project name:").ends_with(" csi-node") {
+        true => Ok(()),
+        false => Err(format!("esptool finds no sound image: {info}")),
+    }
+}
+
 fn maker(project: &Project) -> Result<PathBuf> {
     let target = xtensa::work(project).join("parts");
     run(project
@@ -123,6 +146,15 @@ mod tests {
         assert_eq!((parts[2].bytes, parts[2].name.as_str()), (12, "app"));
         for wrong in [good.replace("0x8000", "8000"), good.replace(" 12", " x"), line("0x0", "a")] {
             assert!(parse(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn esptool_must_find_checksum_hash_and_name() {
+        let good = "Checksum: 0xab (valid)\nValidation hash: 42 (valid)\nProject name: csi-node\n";
+        assert_eq!(judge_info(good), Ok(()));
+        for wrong in ["0xab (valid)", "42 (valid)", "csi-node"] {
+            assert!(judge_info(&good.replace(wrong, "x (invalid)")).is_err(), "{wrong}");
         }
     }
 
