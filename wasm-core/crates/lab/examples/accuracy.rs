@@ -9,20 +9,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use csi_lab::accuracy::{self, CANDIDATES, Candidate, UPSTREAM, median};
-use csi_lab::session::{PipelineAsk, Removal, Session};
+use csi_lab::accuracy::{self, CANDIDATES, Candidate, RECORDINGS, UPSTREAM, median};
+use csi_lab::session::Session;
 use csi_temporal::attention::{AttentionError, BackendKind};
 use csi_temporal::head::{LayerQkv, TemporalHead};
 use csi_temporal::rvne::{DEFAULT_SEED, Dtype, HeadShape, WeightBlob};
 
-/// Name, and file below the folder of recordings. The first stream of each is taken.
-const RECORDINGS: [(&str, &str); 5] = [
-    ("walking, ESP32 107 Hz", "marcrubii+pulse-wifi-sensing/raw/mov_01.csv"),
-    ("empty room, ESP32 107 Hz", "marcrubii+pulse-wifi-sensing/raw/vacio_01.csv"),
-    ("paced breathing, ESP32 107 Hz", "marcrubii+pulse-wifi-sensing/breathing/resp_12rpm.csv"),
-    ("GeoTec D1, 100 Hz", "GeoTecINIT+stability-csi-har/derived_csv/D1_e01_rx_tx.csv"),
-    ("RuView node 1, 22 Hz", "ruvnet+RuView/data/recordings/pretrain-1775182186.csi.jsonl"),
-];
 const BUILT_IN: (&str, &str) = ("walking, built in", "fixtures/recordings/walking_esp32_107hz.csv");
 
 const MAGNITUDES: [f32; 3] = [1.0, 2.0, 4.0];
@@ -78,15 +70,7 @@ fn recordings() -> Fallible<Vec<Recording>> {
 fn recording(name: &'static str, file: &str, bytes: &[u8]) -> Fallible<Recording> {
     let page = open(file, bytes)?;
     let mut raw = open(file, bytes)?;
-    raw.set_pipeline(PipelineAsk {
-        bands: 0,
-        divide_by_mean: true,
-        mean_removal: Removal::Window,
-        time_constant_s: 1.0,
-        rate_hz: 0.0,
-        lags: Vec::new(),
-        lag_absolute: false,
-    })?;
+    raw.set_pipeline(accuracy::raw_features())?;
     Ok(Recording { name, raw, page })
 }
 

@@ -9,6 +9,31 @@ use csi_temporal::head::LayerQkv;
 use csi_temporal::tensor::Tensor3;
 
 use crate::divergence::{self, Divergence};
+use crate::session::{PipelineAsk, Removal};
+
+/// The public recordings that patterns are compared on: a name, and the file below the folder of
+/// recordings. The first stream of each is taken.
+pub const RECORDINGS: [(&str, &str); 5] = [
+    ("walking, ESP32 107 Hz", "marcrubii+pulse-wifi-sensing/raw/mov_01.csv"),
+    ("empty room, ESP32 107 Hz", "marcrubii+pulse-wifi-sensing/raw/vacio_01.csv"),
+    ("paced breathing, ESP32 107 Hz", "marcrubii+pulse-wifi-sensing/breathing/resp_12rpm.csv"),
+    ("GeoTec D1, 100 Hz", "GeoTecINIT+stability-csi-har/derived_csv/D1_e01_rx_tx.csv"),
+    ("RuView node 1, 22 Hz", "ruvnet+RuView/data/recordings/pretrain-1775182186.csi.jsonl"),
+];
+
+/// Returns the features they are compared with: every useful subcarrier, divided by the frame's
+/// mean, without the window's mean.
+pub fn raw_features() -> PipelineAsk {
+    PipelineAsk {
+        bands: 0,
+        divide_by_mean: true,
+        mean_removal: Removal::Window,
+        time_constant_s: 1.0,
+        rate_hz: 0.0,
+        lags: Vec::new(),
+        lag_absolute: false,
+    }
+}
 
 /// A pattern with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

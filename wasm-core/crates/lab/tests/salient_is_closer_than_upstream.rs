@@ -8,33 +8,16 @@ mod session_support;
 
 use std::path::PathBuf;
 
-use csi_lab::accuracy::{self, CANDIDATES, UPSTREAM, median};
-use csi_lab::session::{PipelineAsk, Removal, Session};
+use csi_lab::accuracy::{self, CANDIDATES, RECORDINGS, UPSTREAM, median};
+use csi_lab::session::Session;
 use session_support::{opened, walking};
-
-const RECORDINGS: [&str; 5] = [
-    "marcrubii+pulse-wifi-sensing/raw/mov_01.csv",
-    "marcrubii+pulse-wifi-sensing/raw/vacio_01.csv",
-    "marcrubii+pulse-wifi-sensing/breathing/resp_12rpm.csv",
-    "GeoTecINIT+stability-csi-har/derived_csv/D1_e01_rx_tx.csv",
-    "ruvnet+RuView/data/recordings/pretrain-1775182186.csi.jsonl",
-];
 
 const MAGNITUDES: [f32; 3] = [1.0, 2.0, 4.0];
 
 /// Upstream's mean error over the salient pattern's at each magnitude, over the first frames.
 fn closer(mut session: Session) -> [f64; 3] {
     const N: usize = 300;
-    let raw = PipelineAsk {
-        bands: 0,
-        divide_by_mean: true,
-        mean_removal: Removal::Window,
-        time_constant_s: 1.0,
-        rate_hz: 0.0,
-        lags: Vec::new(),
-        lag_absolute: false,
-    };
-    session.set_pipeline(raw).expect("a pipeline");
+    session.set_pipeline(accuracy::raw_features()).expect("a pipeline");
     let rows = session.window(N - 1, N).expect("rows");
     let qkv = accuracy::random_projections(&rows.values, rows.dim, 4, 16, 1);
     let salient = CANDIDATES[3];
@@ -56,7 +39,7 @@ fn on_public_recordings_in_the_median_and_in_the_worst_case() {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/data");
     let folder = std::env::var_os("CSI_LAB_DATA").map_or(PathBuf::from(beside), PathBuf::from);
     let mut all = Vec::new();
-    for file in RECORDINGS {
+    for (_, file) in RECORDINGS {
         match std::fs::read(folder.join(file)) {
             Ok(bytes) => all.push(closer(opened(file, &bytes))),
             Err(_) => {

@@ -216,31 +216,26 @@ impl Session {
     /// As [`Session::attention`].
     pub fn logits(&mut self, ask: &AttentionAsk) -> Result<Logits> {
         let (head, window, backend) = self.head_and_window(ask)?;
-        Ok(Logits {
-            sparse: head.forward(&window.values, backend)?.logits,
-            dense: head.forward(&window.values, BackendKind::Dense)?.logits,
-            f16_rows_max_abs: self.f16_rows_error(&head, &window.values, backend)?,
-        })
+        let sparse = head.forward(&window.values, backend)?.logits;
+        let dense = head.forward(&window.values, BackendKind::Dense)?.logits;
+        let f16_rows_max_abs = match head.storage() {
+            Storage::F32 => None,
+            Storage::F16 => {
+                let exact = self.with_f32_rows(&head)?.forward(&window.values, backend)?.logits;
+                let differences = sparse.iter().zip(&exact).map(|(a, b)| (a - b).abs());
+                Some(differences.fold(0.0, f32::max))
+            }
+        };
+        Ok(Logits { sparse, dense, f16_rows_max_abs })
     }
 
-    /// The largest difference of a logit to the same head with rows kept as f32; `None` for a head
-    /// that keeps them so.
-    fn f16_rows_error(
-        &self,
-        head: &TemporalHead,
-        rows: &[f32],
-        backend: BackendKind,
-    ) -> Result<Option<f32>> {
-        if head.storage() == Storage::F32 {
-            return Ok(None);
-        }
+    /// Makes the same head with rows kept as f32.
+    fn with_f32_rows(&self, head: &TemporalHead) -> Result<TemporalHead> {
         let mut blob = self.need_model()?.blob.clone();
         blob.trailer.attention = Some(AttentionRecord { storage: Storage::F32, ..head.record() });
         let mut exact = TemporalHead::from_blob(&blob)?;
         exact.set_pattern(head.pattern())?;
-        let (kept, exact) =
-            (head.forward(rows, backend)?.logits, exact.forward(rows, backend)?.logits);
-        Ok(Some(kept.iter().zip(&exact).fold(0.0, |most, (a, b)| (a - b).abs().max(most))))
+        Ok(exact)
     }
 
     /// Class probabilities for the window at the cursor; `None` without a model that can run on
