@@ -1,4 +1,4 @@
-//! The page's web server: files of `web/` and `fixtures/`, on this machine only.
+//! The page's web server: files of `web/` and `fixtures/` and the built firmware, on this machine only.
 //!
 //! One thread and one request per connection. It knows GET and HEAD, sends the security headers
 //! with every answer, refusals included, and gives slow or broken clients a short time. It does
@@ -48,7 +48,13 @@ pub struct Server {
 struct Site {
     web: PathBuf,
     fixtures: PathBuf,
+    /// Where `cargo xtask firmware` writes; it may come to be later.
+    firmware: PathBuf,
 }
+
+/// What is served of the built firmware: the catalogue and the parts of the flash that it names.
+const CATALOGUE: &str = "manifest.json";
+const FLASH_PART: &str = ".bin";
 
 impl Server {
     /// Takes a port of 127.0.0.1: the given one, else the default one or a free one after it.
@@ -66,7 +72,7 @@ impl Server {
             match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
                 Ok(listener) => {
                     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
-                    return Ok(Self { listener, port, site: Site::of(&project.root) });
+                    return Ok(Self { listener, port, site: Site::of(project) });
                 }
                 Err(error) => why = format!("127.0.0.1:{port}: {error}"),
             }
@@ -103,12 +109,13 @@ impl Server {
 }
 
 impl Site {
-    fn of(root: &Path) -> Self {
-        let real = |folder: &str| {
-            let folder = root.join(folder);
-            folder.canonicalize().unwrap_or(folder)
-        };
-        Self { web: real("web"), fixtures: real("fixtures") }
+    fn of(project: &Project) -> Self {
+        let real = |folder: PathBuf| folder.canonicalize().unwrap_or(folder);
+        Self {
+            web: real(project.root.join("web")),
+            fixtures: real(project.root.join("fixtures")),
+            firmware: project.target.join("firmware"),
+        }
     }
 
     fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
@@ -132,6 +139,10 @@ impl Site {
                             io::copy(&mut file.take(length), &mut stream)?;
                         }
                     }
+                    // That no firmware was built is an answer, not a fault of the page's.
+                    None if request.path == format!("/firmware/{CATALOGUE}") => {
+                        write!(stream, "HTTP/1.1 204 No Content\r\n{HEADERS}\r\n")?;
+                    }
                     None => refuse(&mut stream, "404 Not Found", request.with_body)?,
                 },
             },
@@ -146,9 +157,14 @@ impl Site {
     /// Opens the file of a URL path, if it is one of the served files.
     fn find(&self, url_path: &str) -> Option<(PathBuf, File, u64)> {
         let inside = relative_path(url_path)?;
-        let (base, inside) = match inside.strip_prefix("fixtures/") {
-            Some(rest) => (&self.fixtures, rest),
-            None => (&self.web, inside.as_str()),
+        let firmware = self.firmware.canonicalize();
+        let (base, inside) = if let Some(rest) = inside.strip_prefix("fixtures/") {
+            (&self.fixtures, rest)
+        } else if let Some(file) = inside.strip_prefix("firmware/") {
+            let served = file == CATALOGUE || file.ends_with(FLASH_PART);
+            (firmware.as_ref().ok().filter(|_| served)?, file)
+        } else {
+            (&self.web, inside.as_str())
         };
         // Symbolic links may not lead out of the folder.
         let path = base.join(inside).canonicalize().ok().filter(|path| path.starts_with(base))?;
@@ -391,6 +407,12 @@ mod tests {
         fs::write(root.join("secret.txt"), "secret").unwrap();
         fs::write(root.join("web/index.html"), "<p>page").unwrap();
         fs::write(root.join("fixtures/a.bin"), [7; 3]).unwrap();
+        if test.starts_with("built") {
+            fs::create_dir_all(root.join("firmware")).unwrap();
+            fs::write(root.join("firmware/manifest.json"), "{}").unwrap();
+            fs::write(root.join("firmware/app.bin"), [7; 3]).unwrap();
+            fs::write(root.join("firmware/node.elf"), "secret").unwrap();
+        }
         #[cfg(unix)]
         let _ = std::os::unix::fs::symlink(root.join("secret.txt"), root.join("web/link.txt"));
         let project = Project { root: root.clone(), target: root.clone(), cache: root.clone() };
@@ -417,6 +439,20 @@ mod tests {
         assert!(answer.contains("script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "));
         let answer = ask("fixture", b"GET /fixtures/a.bin HTTP/1.1\r\n\r\n");
         assert!(answer.ends_with("\r\n\r\n\u{7}\u{7}\u{7}"), "{answer:?}");
+    }
+
+    #[test]
+    fn the_built_firmware_is_served_and_nothing_beside_it() {
+        let answer = ask("built-list", b"GET /firmware/manifest.json HTTP/1.1\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n{}"));
+        let answer = ask("built-part", b"GET /firmware/app.bin HTTP/1.1\r\n\r\n");
+        assert!(answer.ends_with("\r\n\r\n\u{7}\u{7}\u{7}"), "{answer:?}");
+        for (test, path) in [("built-elf", "node.elf"), ("built-up", "../secret.txt")] {
+            let answer = ask(test, format!("GET /firmware/{path} HTTP/1.1\r\n\r\n").as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+        }
+        let answer = ask("none-built", b"GET /firmware/manifest.json HTTP/1.1\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 204 No Content\r\n"), "{answer}");
     }
 
     #[test]
