@@ -1,0 +1,19 @@
+//! Labelled recordings as training and evaluation read them.
+//!
+//! ```text
+//! Stream + Interval ─> Tape (feature rows, spans) ─> Windows ─┬─> train
+//!                                                  └─ check   └─> evaluate
+//! ```
+//!
+//! A set is parted by recording, never by window: two [`Windows`] are made, of different tapes.
+//! [`check`] says before training what is wrong with the two, near-duplicates across them among it.
+//! Nothing here looks at the numbers of a test recording to change those of a training recording.
+
+mod check;
+mod prints;
+mod tape;
+mod windows;
+
+pub use check::{Finding, Severity, check};
+pub use tape::{Interval, Span, Tape, intervals_of, label_of_name};
+pub use windows::{Cut, WindowSpec, Windows};

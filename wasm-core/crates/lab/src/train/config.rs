@@ -1,0 +1,139 @@
+//! What is to be trained, and how.
+
+use core::fmt;
+
+use csi_temporal::rvne::Pooling;
+
+use super::augment::Augment;
+use crate::pattern::Pattern;
+
+/// What is to be trained, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// The head's dimensions.
+    pub size: Size,
+    /// What attention looks at; `None` is everything up to the row.
+    pub pattern: Option<Pattern>,
+    /// What the classifier reads.
+    pub pooling: Pooling,
+    /// How often every window is seen.
+    pub epochs: usize,
+    /// Windows between two steps of the optimiser, rounded up to a multiple of eight.
+    pub batch: usize,
+    /// The highest learning rate.
+    pub rate: f32,
+    /// AdamW's weight decay, of matrices only.
+    pub decay: f32,
+    /// The longest gradient; longer ones are shortened to it.
+    pub clip: f32,
+    /// Share of the target that all classes get alike.
+    pub smoothing: f32,
+    /// Whether every class weighs the same, however many windows it has.
+    pub balance: bool,
+    /// How windows are changed each time they are seen.
+    pub augment: Augment,
+    /// What all chance comes from.
+    pub seed: u64,
+}
+
+/// The dimensions of a head that do not follow from data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Numbers in a row inside the head; 0 takes features as they are, without an embedding.
+    pub width: usize,
+    /// Query heads.
+    pub q_heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Numbers a head.
+    pub head_dim: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Numbers between the matrices of the feed-forward; 0 for none.
+    pub hidden: usize,
+}
+
+impl Size {
+    /// Every name, smallest first.
+    pub const NAMES: [&'static str; 3] = ["small", "node", "large"];
+
+    /// Returns a size by its name: what it is for is in `docs/training.md`.
+    pub fn named(name: &str) -> Option<Self> {
+        let size = |width, kv_heads, hidden| Self {
+            width,
+            q_heads: 4,
+            kv_heads,
+            head_dim: width / 4,
+            layers: 2,
+            hidden,
+        };
+        match name {
+            "small" => Some(size(24, 1, 48)),
+            "node" => Some(size(40, 2, 80)),
+            "large" => Some(size(48, 4, 96)),
+            _ => None,
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            size: Size::named("node").expect("a named size"),
+            pattern: None,
+            pooling: Pooling::Mean,
+            epochs: 120,
+            batch: 32,
+            rate: 3e-3,
+            decay: 0.05,
+            clip: 1.0,
+            smoothing: 0.1,
+            balance: false,
+            augment: Augment::default(),
+            seed: 1,
+        }
+    }
+}
+
+/// Why training cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// There is no labelled window.
+    NoWindows,
+    /// All windows are of one class.
+    OneClass,
+    /// Rows of different recordings have different widths or pipelines.
+    Mixed,
+    /// A dimension is 0, too large, or heads do not share evenly.
+    Shape,
+    /// The pattern looks at the keys: it has no gradient.
+    NoGradient,
+}
+
+impl TrainError {
+    /// Returns the stable code that the page and the docs match on.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoWindows => "train/no-windows",
+            Self::OneClass => "train/one-class",
+            Self::Mixed => "train/mixed",
+            Self::Shape => "train/shape",
+            Self::NoGradient => "train/no-gradient",
+        }
+    }
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoWindows => "there is no labelled window to train on",
+            Self::OneClass => "all windows to train on are of one class",
+            Self::Mixed => "the recordings were not read by the same pipeline",
+            Self::Shape => "a head of these dimensions cannot be made",
+            Self::NoGradient => "the salient pattern cannot be trained, only run",
+        })
+    }
+}
+
+impl core::error::Error for TrainError {}

@@ -1,0 +1,36 @@
+//! Training a temporal head: labelled windows in, a weight blob out.
+//!
+//! ```text
+//! Windows ─ normalise, augment ─> Model forward ─ cross-entropy ─ backward ─> AdamW
+//!                                                      mean of the numbers ─> WeightBlob
+//! ```
+//!
+//! The model is the core's head, so that the blob is what page and node run; `dataset` makes the
+//! rows by the core's extractor. A [`Trainer`] is given training windows and nothing else: no test
+//! recording can reach weights, normalisation or the moment at which it stops, which is set
+//! beforehand. It owns no clock and does no I/O; [`Trainer::step`] does as much as it is told and
+//! returns, so that a worker can report and stop. The same windows, settings and seed give the same
+//! bytes on every target: sums have a fixed order, and functions are the core's or `libm`'s.
+//!
+//! Passes are written by hand and not by an autodiff crate: `docs/adr` says why.
+
+mod adam;
+mod attend;
+mod augment;
+mod config;
+pub mod evaluate;
+mod lanes;
+mod model;
+mod params;
+mod plan;
+mod random;
+mod trainer;
+
+pub use augment::Augment;
+pub use config::{Size, TrainConfig, TrainError};
+pub use lanes::{LANES, Lanes};
+pub use model::Model;
+pub use params::{Dims, Layout};
+pub use plan::{NoGradient, Plan};
+pub use random::Random;
+pub use trainer::{Progress, Trainer};
