@@ -113,11 +113,14 @@ export type StreamKind = "iq" | "amplitude" | "feature-state";
 export interface StreamInfo { name: string; frames: number; rateHz: number | null; values: number; kind: StreamKind }
 export interface LabelInfo { startS: number; endS: number; name: string }
 export interface RecordingInfo {
-  name: string; source: "RECORDED"; frames: number; spanS: number; rateHz: number | null;
+  name: string; source: "RECORDED" | "LIVE" | "SYNTHETIC"; device: string | null; frames: number; spanS: number; rateHz: number | null;
   streams: StreamInfo[]; selected: number; pairs: number;
   order: "fft" | "centred" | "listed" | "as-stored" | "features"; orderDecidedBy: string;
   hasPhase: boolean; hasRssi: boolean; labels: LabelInfo[]; clock: string;
 }
+/** `revision` changes when the recording must be looked at anew; 0 until its first frame. `beginsAt`: the byte of the line at which a saved file begins. */
+export interface LiveInfo { revision: number; frames: number; allFrames: number; spanS: number; rateHz: number | null; bytes: number; beginsAt: number | null; skipped: Record<string, number>; full: boolean }
+export interface MarkArgs { index?: number; startS: number; endS: number; name: string }
 /** As `csi doctor --json`, with sentences for people. */
 export interface DoctorReport {
   format: string; format_reason: string; bytes: number; frames: number;

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use csi_lab::blob_view::{parse_dtype, parse_seed};
 use csi_lab::pattern::Pattern;
-use csi_lab::recording::Order;
+use csi_lab::recording::{Limits, Order};
 use csi_lab::session::{
     AttentionAsk, LabError, ModelAsk, NodeChoices, Quantity, Session, WaterfallAsk, WaterfallKind,
 };
@@ -76,6 +76,72 @@ impl Lab {
         self.0.open_cancel();
     }
 
+    /// Begins a live recording; `device` is what its badge names.
+    #[wasm_bindgen(js_name = liveBegin)]
+    pub fn live_begin(&mut self, name: &str, device: &str) {
+        self.0.live_begin(name, device, Limits::default());
+    }
+
+    /// Takes the next bytes of a board's serial output, and the time of `performance.now()` at which
+    /// they came.
+    #[wasm_bindgen(js_name = livePush, unchecked_return_type = "LiveInfo")]
+    pub fn live_push(
+        &mut self,
+        bytes: &[u8],
+        #[wasm_bindgen(js_name = nowMs)] now_ms: f64,
+    ) -> Result<JsValue> {
+        to_js(&self.0.live_push(bytes, (now_ms * 1e3) as u64).map_err(refused)?)
+    }
+
+    /// Ends the live recording; it stays open as a recording.
+    #[wasm_bindgen(js_name = liveEnd, unchecked_return_type = "RecordingInfo")]
+    pub fn live_end(&mut self) -> Result<JsValue> {
+        to_js(&self.0.live_end().map_err(refused)?)
+    }
+
+    /// Describes the open recording.
+    #[wasm_bindgen(unchecked_return_type = "RecordingInfo")]
+    pub fn recording(&self) -> Result<JsValue> {
+        to_js(&self.0.recording().map_err(refused)?)
+    }
+
+    /// The labels that were put on the open recording.
+    #[wasm_bindgen(unchecked_return_type = "LabelInfo[]")]
+    pub fn marks(&self) -> Result<JsValue> {
+        to_js(&self.0.marks().map_err(refused)?)
+    }
+
+    /// Adds a label, or puts it in the place of label `index`; seconds after the first frame.
+    #[wasm_bindgen(unchecked_return_type = "LabelInfo[]")]
+    pub fn mark(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "MarkArgs")] a: &JsValue,
+    ) -> Result<JsValue> {
+        let place = get(a, "index");
+        let place = if place.is_undefined() { None } else { Some(index(a, "index")?) };
+        let span = (number(a, "startS")?, number(a, "endS")?);
+        to_js(&self.0.mark(place, span, &text(a, "name")?).map_err(refused)?)
+    }
+
+    /// Takes a label away.
+    #[wasm_bindgen(unchecked_return_type = "LabelInfo[]")]
+    pub fn unmark(&mut self, index: usize) -> Result<JsValue> {
+        to_js(&self.0.unmark(index).map_err(refused)?)
+    }
+
+    /// Opens a label file for the open recording. `fits` is false if it was made for another.
+    #[wasm_bindgen(js_name = labelsOpen, unchecked_return_type = "{ marks: LabelInfo[]; fits: boolean }")]
+    pub fn labels_open(&mut self, bytes: &[u8]) -> Result<JsValue> {
+        let (marks, fits) = self.0.labels_open(bytes).map_err(refused)?;
+        Ok(object([("marks", to_js(&marks)?), ("fits", fits.into())]))
+    }
+
+    /// The label file of the open recording.
+    #[wasm_bindgen(js_name = labelsJson)]
+    pub fn labels_json(&self) -> Result<String> {
+        self.0.labels_json().map_err(refused)
+    }
+
     /// Selects a stream; order and mask go back to automatic.
     #[wasm_bindgen(js_name = selectStream, unchecked_return_type = "RecordingInfo")]
     pub fn select_stream(&mut self, index: usize) -> Result<JsValue> {
@@ -117,10 +183,10 @@ impl Lab {
         Ok(value)
     }
 
-    /// Microseconds after the first frame, one for each frame of the stream.
+    /// Microseconds after the first frame, one for each frame of the stream from `first` on.
     #[wasm_bindgen(unchecked_return_type = "Float64Array")]
-    pub fn times(&self) -> Result<JsValue> {
-        Ok(double_array(&self.0.times_micros().map_err(refused)?))
+    pub fn times(&self, first: Option<usize>) -> Result<JsValue> {
+        Ok(double_array(&self.0.times_micros(first.unwrap_or(0)).map_err(refused)?))
     }
 
     /// The subcarrier map, in the order of the frame.

@@ -18,6 +18,11 @@ impl Replay {
         Self(replay::Replay::new(times_micros))
     }
 
+    /// Appends the times of frames that came since; position and speed stay.
+    pub fn append(&mut self, #[wasm_bindgen(js_name = timesMicros)] times_micros: &[f64]) {
+        self.0.append(times_micros);
+    }
+
     /// Plays when stopped, pauses when playing.
     pub fn toggle(&mut self, #[wasm_bindgen(js_name = nowMs)] now_ms: f64) {
         self.0.toggle(now_ms);

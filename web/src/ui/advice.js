@@ -57,6 +57,13 @@ const EXACT = {
   "lab/pair": { means: "The stream that is open has no such subcarrier.", todo: "Choose a subcarrier on the map." },
   "lab/seed": { means: "A seed is up to 16 hexadecimal digits: 0 to 9, A to F.", todo: "Correct the field and try again." },
   "lab/pattern-range": { means: "A blob has 16 bits for window and block, and 8 for the pattern's other numbers.", todo: "Choose smaller numbers." },
+  "lab/not-live": { means: "Lines came, or were ended, while no live recording was under way.", todo: "Start it again in the Device room." },
+  "labels/format": { means: `The file is JSON, but no label file of this lab. ${KEPT}`, todo: "Choose the .labels.json that was saved with the recording." },
+  "labels/version": { means: "A newer lab wrote these labels. The marks that were there stay.", todo: "Reload the page to get the newest lab." },
+  "labels/name": { means: "A label needs a name that can be printed.", todo: "Type a short name, such as walking." },
+  "labels/range": { means: "A label needs some length.", todo: "Move the cursor between the first and the second press of M." },
+  "labels/too-many": { means: "So many labels are no longer kept.", todo: "Join labels, or split the recording." },
+  "labels/index": { means: OURS, todo: REPORT },
   "lab/bad-argument": { means: OURS, todo: REPORT },
   "node/no-weights": { means: "The board has no weights yet, so it cannot classify.", todo: "Send it a .rvne file." },
   "node/no-pipeline": { means: "The weights on the board do not tell how CSI becomes features.", todo: "Send feature rows, or weights that were exported with their features." },
@@ -93,6 +100,7 @@ const FAMILIES = [
   [/^node\//, { means: "The board cannot take this with the weights it has.", todo: "Send weights that fit the rows, or rows that fit the weights." }],
   [/^protocol\//, { means: "What came over the cable is no message of this lab, or was damaged on the way.", todo: "Check the cable, and that board and lab have the same version." }],
   [/^lab\/(frame|matrix|no-comparison|no-sweep|not-opening|stream)$/, { means: OURS, todo: `Try again. ${REPORT}` }],
+  [/^labels\//, { means: "The file is no label file of this lab, or was damaged. The marks that were there stay.", todo: "Save the labels again, or correct the place that the message names." }],
   [/^(figure|tensor|window)\//, { means: OURS, todo: REPORT }],
 ];
 

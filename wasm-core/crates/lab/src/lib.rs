@@ -12,6 +12,7 @@ pub mod comparison;
 pub mod dataset;
 pub mod divergence;
 pub mod figure;
+pub mod labels;
 pub mod pattern;
 pub mod raster;
 pub mod recording;

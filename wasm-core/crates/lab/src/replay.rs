@@ -51,6 +51,21 @@ impl Replay {
         }
     }
 
+    /// Appends the times of frames that came since; position and speed stay. Times are taken as
+    /// [`Replay::new`] takes them.
+    pub fn append(&mut self, times_micros: &[f64]) {
+        let mut last = self.times_micros.last().copied();
+        for time in times_micros {
+            let before = last.unwrap_or(if time.is_finite() { *time } else { 0.0 });
+            let time = if time.is_finite() { time.max(before) } else { before };
+            if last.is_none() {
+                self.position_micros = time;
+            }
+            self.times_micros.push(time);
+            last = Some(time);
+        }
+    }
+
     /// Plays from the position, or from the start when the position is the end.
     ///
     /// `now_ms` is the caller's clock. Without at least two different times there is nothing to

@@ -47,7 +47,7 @@ fn the_order_of_questions_does_not_matter() {
 #[test]
 fn no_row_is_later_than_the_cursor() {
     let mut session = walking();
-    let times = session.times_micros().expect("times");
+    let times = session.times_micros(0).expect("times");
     for frame in [0, 1, 50, 555, 2399] {
         let window = session.feature_window(frame, 64, false).expect("a window");
         let cursor = times[frame] / 1e6;

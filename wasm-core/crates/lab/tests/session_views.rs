@@ -87,7 +87,7 @@ fn columns_are_transparent_in_gaps_alone() {
         [(&walking, 0.0, 1.3), (&walking, 5.0, 6.3), (&walking, 21.5, 22.8), (&with_gap, 0.5, 2.5)]
     {
         let times: Vec<f64> =
-            session.times_micros().expect("times").iter().map(|micros| micros / 1e6).collect();
+            session.times_micros(0).expect("times").iter().map(|micros| micros / 1e6).collect();
         let mut periods: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         periods.sort_by(f64::total_cmp);
         let period = periods[periods.len() / 2];
@@ -142,7 +142,7 @@ fn the_highest_subcarrier_is_at_the_top() {
     let spectrum = session.spectrum(500, false).expect("a frame");
     assert_eq!(spectrum.k.len(), subcarriers.len());
     assert!(spectrum.k.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", spectrum.k);
-    let time = session.times_micros().expect("times")[500] / 1e6;
+    let time = session.times_micros(0).expect("times")[500] / 1e6;
     let ask =
         WaterfallAsk { start_s: time, end_s: time + 1e-7, columns: 1, useful_only: false, ..ASK };
     let raster = session.waterfall(&ask).expect("a raster");
@@ -157,7 +157,7 @@ fn the_highest_subcarrier_is_at_the_top() {
 fn a_series_keeps_every_extreme_of_its_subcarrier() {
     let session = walking();
     let span = session.recording().expect("open").span_s;
-    let frames = session.times_micros().expect("times").len();
+    let frames = session.times_micros(0).expect("times").len();
     let whole = session
         .subcarrier_series(20, (0.0, span), 40, Quantity::Amplitude, false)
         .expect("a series");

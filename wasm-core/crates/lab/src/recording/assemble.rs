@@ -3,11 +3,11 @@
 //!
 //! A stream is a view of parts; no value is copied here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::blocks::Evidence;
-use super::store::{Part, Stream, StreamKind, ValueType};
+use super::store::{Origin, Part, Stream, StreamKind, ValueType};
 use super::subcarrier::{LayoutKey, SubcarrierMap};
 use super::{Chain, Sender};
 
@@ -43,6 +43,15 @@ impl Family {
             piece.push(part as u16);
         }
     }
+
+    /// The parts of the frames after the first `seen`.
+    pub(super) fn since(&self, seen: usize) -> impl Iterator<Item = u16> {
+        let (first, skip) = (seen / ARRIVALS_A_PIECE, seen % ARRIVALS_A_PIECE);
+        self.arrivals.iter().skip(first).enumerate().flat_map(move |(later, piece)| {
+            let from = if later == 0 { skip } else { 0 };
+            piece.get(from..).unwrap_or(&[]).iter().copied()
+        })
+    }
 }
 
 /// One sender over one antenna pair.
@@ -50,17 +59,15 @@ pub(super) type Who = (Sender, Option<Chain>);
 
 /// Makes the streams: CSI before features, most frames first.
 pub(super) fn assemble(
-    parts: Vec<(PartKey, Part)>,
-    families: HashMap<Who, Family>,
+    parts: &[(PartKey, Arc<Part>)],
+    families: &HashMap<Who, Family>,
     label_names: &Arc<Vec<String>>,
 ) -> Vec<Stream> {
-    let parts: Vec<(PartKey, Arc<Part>)> =
-        parts.into_iter().map(|(key, part)| (key, Arc::new(part))).collect();
-    let mut families: Vec<_> = families.into_iter().collect();
-    families.sort_unstable_by_key(|(who, _)| *who);
+    let mut families: Vec<_> = families.iter().collect();
+    families.sort_unstable_by_key(|(who, _)| **who);
     let mut streams = Vec::new();
     for (who, family) in &families {
-        let mine = |key: &PartKey| (key.sender, key.chain) == *who;
+        let mine = |key: &PartKey| (key.sender, key.chain) == **who;
         let mut makers: Vec<StreamMaker> = Vec::new();
         for (number, (key, part)) in parts.iter().enumerate().filter(|(_, (key, _))| mine(key)) {
             let kind = key.value_type.kind();
@@ -112,7 +119,7 @@ impl StreamMaker {
             StreamKind::FeatureState => "feature state".to_owned(),
         };
         let values = self.parts.first().map_or(0, |(_, part)| part.width);
-        view(&self.parts, who, &what, self.kind, map, values, family, labels)
+        view(&self.parts, who, self.key, &what, self.kind, map, values, family, labels)
     }
 }
 
@@ -147,7 +154,9 @@ fn combine(
         let garbage = group.iter().any(|&m| makers[m].evidence().garbage);
         let map = made[widest].map.first_64(garbage);
         let what = "64 subcarriers (LLTF of every frame)";
-        let mut stream = view(&parts, who, what, StreamKind::Iq, map, LLTF_VALUES, family, labels);
+        let key = makers[first].key;
+        let mut stream =
+            view(&parts, who, key, what, StreamKind::Iq, map, LLTF_VALUES, family, labels);
         stream.combined = true;
         streams.push(stream);
     }
@@ -158,6 +167,7 @@ fn combine(
 fn view(
     parts: &[(usize, Arc<Part>)],
     who: &Who,
+    layout: LayoutKey,
     what: &str,
     kind: StreamKind,
     map: SubcarrierMap,
@@ -165,21 +175,14 @@ fn view(
     family: &Family,
     label_names: &Arc<Vec<String>>,
 ) -> Stream {
-    let order = (parts.len() > 1).then(|| {
-        let mut rows = vec![0u32; parts.len()];
-        let mut slot_of = BTreeMap::new();
-        parts.iter().enumerate().for_each(|(slot, (number, _))| {
-            slot_of.insert(*number as u16, slot);
-        });
-        let mut order = Vec::with_capacity(parts.iter().map(|(_, part)| part.len()).sum());
-        for number in family.arrivals.iter().flatten() {
-            if let Some(&slot) = slot_of.get(number) {
-                order.push((slot as u16, rows[slot]));
-                rows[slot] += 1;
-            }
-        }
-        order
-    });
+    let frames = parts.iter().map(|(_, part)| part.len()).sum();
+    let origin = Origin {
+        who: *who,
+        layout,
+        parts: parts.iter().map(|(number, _)| *number as u16).collect(),
+        arrivals: 0,
+        rows: vec![0; parts.len()],
+    };
     let sender = who.0.to_string();
     let chain = who.1.map_or_else(String::new, |c| format!("rx {} tx {}", c.rx, c.tx));
     let name: Vec<&str> = [&*sender, &*chain, what].into_iter().filter(|s| !s.is_empty()).collect();
@@ -193,9 +196,12 @@ fn view(
         assumed_rate_hz: 0.0,
         values_per_frame,
         parts: parts.iter().map(|(_, part)| part.clone()).collect(),
-        order,
+        order: (parts.len() > 1).then(|| Vec::with_capacity(frames)),
         label_names: label_names.clone(),
+        origin,
+        by_arrival: false,
     };
+    stream.extend(family);
     stream.start_micros = if family.clocked { stream.time_micros(0) } else { 0 };
     stream
 }

@@ -26,7 +26,7 @@ const GAP_PERIODS: f64 = 5.0;
 const GAP_MICROS: f64 = 250_000.0;
 
 /// What a reader counted on the way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) format: Option<Format>,
     pub(super) format_reason: String,
@@ -89,7 +89,7 @@ pub struct StreamSummary {
 }
 
 /// What is in a file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct DoctorReport {
     /// The format's stable name.
     pub format: &'static str,
@@ -203,47 +203,20 @@ pub(super) fn examine(
             main.assumed_rate_hz
         ));
     }
-    let per_length = |(&numbers, &count): (&usize, &u64)| match tally.length_unit {
-        LengthUnit::Numbers => (numbers, count),
-        LengthUnit::Subcarriers => (numbers / 2, count),
-    };
-    let amplitudes = main.kind == StreamKind::Amplitude;
-    let frame_lengths = if amplitudes {
-        tally.lengths.clone()
-    } else {
-        tally.lengths.iter().map(per_length).collect()
-    };
-    let at = |positions: &[Position]| positions.iter().map(ToString::to_string).collect();
-    DoctorReport {
-        format: tally.format.map_or("unknown", Format::id),
-        format_reason: tally.format_reason,
-        bytes,
-        frames: tally.frames,
-        skipped_at: tally.skipped_first.iter().map(|(code, (_, p))| (*code, at(p))).collect(),
-        reasons: tally.skipped_first.values().map(|(reason, _)| *reason).collect(),
-        skipped: tally.skipped,
-        packets: tally.packets,
-        frame_lengths,
-        frame_length_unit: tally.length_unit,
+    let mut report = DoctorReport {
         streams: streams.iter().map(summary).collect(),
-        span_s: main.span_s(),
-        rate_hz: main.rate_hz(),
         median_rate_hz: main.median_rate_hz(),
         assumed_rate_hz: (!main.has_clock).then_some(main.assumed_rate_hz),
         jitter_s,
         gaps,
         gap_count,
-        lost_frames: tally.lost_frames,
-        clock_wraps: tally.clock_wraps,
-        clock_restarts: tally.clock_restarts,
-        clock_reordered: tally.clock_reordered,
-        duplicates: main.parts.iter().map(|part| part.duplicates).sum(),
         subcarrier_order: main.map.order.name(),
         subcarrier_order_reason: main.map.decided_by.sentence(),
         labels: main.label_counts(),
-        source: if tally.synthetic { "SYNTHETIC" } else { "RECORDED" },
-        notes: tally.notes,
-    }
+        ..DoctorReport::default()
+    };
+    report.count(tally, streams, bytes);
+    report
 }
 
 fn summary(stream: &Stream) -> StreamSummary {
@@ -261,6 +234,47 @@ fn summary(stream: &Stream) -> StreamSummary {
 }
 
 impl DoctorReport {
+    /// Takes over what is known without a look at every frame; `streams` are those examined, longer
+    /// perhaps. Jitter, gaps, medians and labels stay as they were.
+    pub(super) fn count(&mut self, tally: Tally, streams: &[Stream], bytes: u64) {
+        let Some(main) = streams.first() else {
+            return;
+        };
+        let per_length = |(&numbers, &count): (&usize, &u64)| match tally.length_unit {
+            LengthUnit::Numbers => (numbers, count),
+            LengthUnit::Subcarriers => (numbers / 2, count),
+        };
+        let at = |positions: &[Position]| positions.iter().map(ToString::to_string).collect();
+        self.format = tally.format.map_or("unknown", Format::id);
+        self.format_reason = tally.format_reason;
+        self.source = if tally.synthetic { "SYNTHETIC" } else { "RECORDED" };
+        self.bytes = bytes;
+        self.frames = tally.frames;
+        self.skipped_at = tally.skipped_first.iter().map(|(code, (_, p))| (*code, at(p))).collect();
+        self.reasons = tally.skipped_first.values().map(|(reason, _)| *reason).collect();
+        self.skipped = tally.skipped;
+        self.packets = tally.packets;
+        self.frame_lengths = if main.kind == StreamKind::Amplitude {
+            tally.lengths
+        } else {
+            tally.lengths.iter().map(per_length).collect()
+        };
+        self.frame_length_unit = tally.length_unit;
+        for (summary, stream) in self.streams.iter_mut().zip(streams) {
+            (summary.frames, summary.span_s) = (stream.len() as u64, stream.span_s());
+            summary.rate_hz = stream.rate_hz();
+        }
+        (self.span_s, self.rate_hz) = (main.span_s(), main.rate_hz());
+        self.lost_frames = tally.lost_frames;
+        self.clock_wraps = tally.clock_wraps;
+        self.clock_restarts = tally.clock_restarts;
+        self.clock_reordered = tally.clock_reordered;
+        self.duplicates = main.parts.iter().map(|part| part.duplicates).sum();
+        let new = tally.notes.into_iter().filter(|note| !self.notes.contains(note));
+        let new: Vec<String> = new.collect();
+        self.notes.extend(new);
+    }
+
     /// Returns the report as sentences for people, the most important first.
     pub fn sentences(&self) -> Vec<String> {
         let mut out = vec![format!("Format: {} ({}).", self.format, self.format_reason)];

@@ -33,6 +33,7 @@ mod generic;
 mod intel5300;
 mod jsonl;
 mod line;
+mod live;
 mod nexmon;
 mod node_clock;
 mod pcap;
@@ -45,6 +46,7 @@ mod time_text;
 
 pub use detect::Format;
 pub use doctor::{DoctorReport, Gap, LengthUnit, StreamSummary};
+pub use live::{Grown, Live};
 pub use refusal::{Refusal, SkipReason};
 pub use sink::Sink;
 pub use store::{LabelSpan, Stream, StreamKind};
@@ -255,7 +257,7 @@ impl Decoder {
                 if !self.sink.is_full() {
                     reader.finish(&mut self.sink);
                 }
-                self.sink.into_recording(self.name, self.bytes)
+                self.sink.recording(&self.name, self.bytes, false)
             }
             State::Refused(refusal) => Err(refusal),
             State::Detecting(_) => Err(Refusal::Empty),

@@ -14,6 +14,8 @@ use super::{
 };
 
 const MARK: &[u8] = b"CSI_DATA,";
+/// How the names of the columns begin.
+const HEADERS: [&[u8]; 3] = [b"type,role,mac", b"type,id,mac", b"type,seq,mac"];
 
 /// What one line says, its values apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,13 @@ pub(super) fn recognise(text: &[u8]) -> Option<(Format, &'static str)> {
     let espressif = contains(text, b"type,id,mac") || contains(text, b"type,seq,mac");
     espressif
         .then_some((Format::EspressifCsv, "the header begins with type,id,mac or type,seq,mac"))
+}
+
+/// Where the first line with CSI begins in a text, or the names of its columns.
+pub(super) fn begin(text: &[u8]) -> Option<usize> {
+    let mark = marks(text).find(|at| flavour(&text[at + MARK.len()..]).is_some());
+    let names = HEADERS.iter().filter_map(|names| find(text, names)).min();
+    mark.into_iter().chain(names).min()
 }
 
 /// Which of the two formats the text after a mark belongs to.
@@ -179,8 +188,7 @@ impl SerialText {
 
     /// A line without a frame: blank, a header, or something else.
     fn other_line(&mut self, text: &[u8], at: Position, sink: &mut Sink) {
-        let header = [&b"type,role,mac"[..], b"type,id,mac", b"type,seq,mac"];
-        if let Some(start) = header.iter().find_map(|names| find(text, names)) {
+        if let Some(start) = HEADERS.iter().find_map(|names| find(text, names)) {
             let mut names = text[start..].split(|b| *b == b',');
             let data = names.position(|name| matches!(name, b"data" | b"CSI_DATA"));
             if data.is_some() {

@@ -8,7 +8,7 @@ use csi_temporal::frame::CsiValues;
 use super::assemble::{Family, PartKey, Who, assemble};
 use super::clock::Clock;
 use super::doctor::{self, LengthUnit, Tally};
-use super::store::{NO_LABEL, Part, StreamKind, ValueType};
+use super::store::{NO_LABEL, Part, Stream, StreamKind, ValueType};
 use super::subcarrier::LayoutKey;
 use super::{
     Format, FrameMeta, FrameTime, Position, Recording, Refusal, Sender, SkipReason, numbers,
@@ -35,7 +35,8 @@ pub struct Sink {
     budget_bytes: usize,
     stored_bytes: usize,
     full: bool,
-    parts: Vec<(PartKey, Part)>,
+    /// Shared with the streams of a recording that grows, but for the time that frames come in.
+    parts: Vec<(PartKey, Arc<Part>)>,
     part_of: HashMap<PartKey, usize>,
     last_part: usize,
     families: HashMap<Who, Family>,
@@ -48,6 +49,8 @@ pub struct Sink {
     assumed_rate_hz: f32,
     header_seen: bool,
     lines: u64,
+    /// When frames come in, in microseconds since the first, for recordings that grow.
+    arrived: Option<i64>,
     tally: Tally,
 }
 
@@ -69,6 +72,7 @@ impl Sink {
             assumed_rate_hz: 100.0,
             header_seen: false,
             lines: 0,
+            arrived: None,
             tally: Tally::default(),
         }
     }
@@ -134,9 +138,12 @@ impl Sink {
         let family = self.families.entry((meta.sender, meta.chain)).or_default();
         family.clocked |= meta.time != FrameTime::None;
         family.arrive(part);
-        let stored = &mut self.parts[part].1;
+        // Nobody else holds a part while frames come in.
+        let Some(stored) = self.parts.get_mut(part).and_then(|(_, part)| Arc::get_mut(part)) else {
+            return;
+        };
         stored.evidence.garbage |= meta.first_word_invalid;
-        let bytes = stored.push(values, time, meta.rssi_dbm, meta.sequence, label);
+        let bytes = stored.push(values, time, self.arrived, meta.rssi_dbm, meta.sequence, label);
         self.stored_bytes += bytes + size_of::<u16>();
         if counted && ValueType::of(&values).kind() != StreamKind::FeatureState {
             self.tally.frames += 1;
@@ -218,6 +225,11 @@ impl Sink {
         self.tally.frames
     }
 
+    /// What was left out so far, by the code of the reason.
+    pub(super) fn skipped(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.tally.skipped.iter().map(|(code, count)| (*code, *count))
+    }
+
     pub(super) fn skipped_total(&self) -> u64 {
         self.tally.skipped.values().sum()
     }
@@ -236,7 +248,7 @@ impl Sink {
             Some(&part) => part,
             None if self.parts.len() == MAX_PARTS => return None,
             None => {
-                self.parts.push((key, Part::new(values)));
+                self.parts.push((key, Arc::new(Part::new(values))));
                 self.part_of.insert(key, self.parts.len() - 1);
                 self.parts.len() - 1
             }
@@ -296,32 +308,79 @@ impl Sink {
         self.last_label
     }
 
-    /// Examines what came in and makes the recording.
-    pub(super) fn into_recording(mut self, name: String, bytes: u64) -> Result<Recording, Refusal> {
+    /// Examines what came in and makes the recording; its streams share the parts with the sink.
+    ///
+    /// `growing` keeps the times of arrival of streams without a clock that runs.
+    pub(super) fn recording(
+        &self,
+        name: &str,
+        bytes: u64,
+        growing: bool,
+    ) -> Result<Recording, Refusal> {
         if self.parts.is_empty() {
             return Err(self.refusal());
         }
-        for clock in self.clocks.values() {
-            self.tally.clock_wraps += clock.wraps;
-            self.tally.clock_restarts += clock.restarts;
-            self.tally.clock_reordered += clock.reordered;
-        }
-        let label_names = Arc::new(core::mem::take(&mut self.labels));
-        let mut streams = assemble(self.parts, self.families, &label_names);
+        let mut tally = self.tally();
+        let label_names = Arc::new(self.labels.clone());
+        let mut streams = assemble(&self.parts, &self.families, &label_names);
         for stream in &mut streams {
             stream.assumed_rate_hz = self.assumed_rate_hz;
             let frozen = stream.len() > 1 && stream.span_s() == Some(0.0);
-            stream.has_clock &= !frozen;
-            let note = "All frames carry the same time, so times are made from a rate.";
-            if frozen && !self.tally.notes.iter().any(|known| known == note) {
-                self.tally.notes.push(note.to_owned());
+            let note = if growing && (frozen || !stream.has_clock) {
+                stream.time_by_arrival();
+                "The lines have no clock that runs, so times are those of arrival here."
+            } else if frozen {
+                stream.has_clock = false;
+                "All frames carry the same time, so times are made from a rate."
+            } else {
+                continue;
+            };
+            if !tally.notes.iter().any(|known| known == note) {
+                tally.notes.push(note.to_owned());
             }
         }
         let Some(main) = streams.first() else {
             return Err(Refusal::Empty);
         };
-        let report = doctor::examine(self.tally, main, &streams, bytes);
-        Ok(Recording { name, report, streams, default_stream: 0 })
+        let report = doctor::examine(tally, main, &streams, bytes);
+        Ok(Recording { name: name.to_owned(), report, streams, default_stream: 0 })
+    }
+
+    /// What was counted so far, over all clocks.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = self.tally.clone();
+        for clock in self.clocks.values() {
+            tally.clock_wraps += clock.wraps;
+            tally.clock_restarts += clock.restarts;
+            tally.clock_reordered += clock.reordered;
+        }
+        tally
+    }
+
+    /// Says when the next frames come in, in microseconds since the first; never goes back.
+    pub(super) fn arrive_at(&mut self, micros: i64) {
+        self.arrived = Some(self.arrived.map_or(micros, |before| before.max(micros)));
+    }
+
+    /// Combinations of sender, antennas, layout and type so far.
+    pub(super) fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Gives the streams of [`Sink::recording`] what came in since.
+    pub(super) fn extend(&self, streams: &mut [Stream]) {
+        let renamed = streams.iter().any(|stream| stream.label_names.len() != self.labels.len());
+        let names = renamed.then(|| Arc::new(self.labels.clone()));
+        for stream in streams {
+            let part = |number: &u16| self.parts.get(usize::from(*number)).map(|p| p.1.clone());
+            stream.parts = stream.origin.parts.iter().filter_map(part).collect();
+            if let Some(family) = self.families.get(&stream.origin.who) {
+                stream.extend(family);
+            }
+            if let Some(names) = &names {
+                stream.label_names = names.clone();
+            }
+        }
     }
 
     fn refusal(&self) -> Refusal {

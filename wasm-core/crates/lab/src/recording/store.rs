@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use csi_temporal::frame::{CsiFrame, CsiValues};
 
+use super::assemble::{Family, Who};
 use super::blocks::Evidence;
 use super::doctor::median_period_micros;
 use super::numbers;
-use super::subcarrier::SubcarrierMap;
+use super::subcarrier::{LayoutKey, SubcarrierMap};
 
 /// Bytes in a chunk of a column.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -122,6 +123,8 @@ impl ValueType {
 pub(super) struct Part {
     values: Values,
     times: Column<i64>,
+    /// When each frame arrived, for recordings that grow; empty otherwise.
+    arrivals: Column<i64>,
     rssi: Column<i8>,
     sequence: Column<u32>,
     has_sequence: bool,
@@ -145,6 +148,7 @@ impl Part {
         Self {
             values: column,
             times: Column::new(1),
+            arrivals: Column::new(1),
             rssi: Column::new(1),
             sequence: Column::new(1),
             has_sequence: false,
@@ -159,12 +163,13 @@ impl Part {
         self.times.len()
     }
 
-    /// Appends a frame; `time` must not be less than the last one. Returns the bytes it takes,
-    /// or 0 if the values are of another type or width than the part's.
+    /// Appends a frame; `time` and `arrived` must not be less than the last ones. Returns the
+    /// bytes it takes, or 0 if the values are of another type or width than the part's.
     pub(super) fn push(
         &mut self,
         values: CsiValues<'_>,
         time: i64,
+        arrived: Option<i64>,
         rssi: Option<i8>,
         sequence: Option<u32>,
         label: u16,
@@ -193,6 +198,13 @@ impl Part {
             self.labels.push(&[label]);
         }
         self.times.push(&[time]);
+        let bytes = match arrived {
+            Some(arrived) => {
+                self.arrivals.push(&[arrived]);
+                bytes + size_of::<i64>()
+            }
+            None => bytes,
+        };
         self.rssi.push(&[rssi.unwrap_or(NO_RSSI)]);
         self.has_sequence |= sequence.is_some();
         self.sequence.push(&[sequence.unwrap_or(u32::MAX)]);
@@ -281,9 +293,57 @@ pub struct Stream {
     /// Part and row of each frame; `None` if there is one part, in order.
     pub(super) order: Option<Vec<(u16, u32)>>,
     pub(super) label_names: Arc<Vec<String>>,
+    pub(super) origin: Origin,
+    /// Times are those of arrival, because the source's own clock is missing or stands still.
+    pub(super) by_arrival: bool,
+}
+
+/// What a stream was made of: enough to know it again, and to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) who: Who,
+    pub(super) layout: LayoutKey,
+    /// The numbers of its parts, in the order of [`Stream::parts`].
+    pub(super) parts: Vec<u16>,
+    /// How many of its family's arrivals its order covers.
+    pub(super) arrivals: usize,
+    /// Rows of each part that its order covers.
+    pub(super) rows: Vec<u32>,
 }
 
 impl Stream {
+    /// Whether this is the other stream at another time: the same sender, layout and kind.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let key = |s: &Self| (s.origin.who, s.origin.layout, s.kind, s.combined);
+        key(self) == key(other)
+    }
+
+    /// Whether times are those of arrival; only in a recording that grows.
+    pub fn by_arrival(&self) -> bool {
+        self.by_arrival
+    }
+
+    /// Takes the times of arrival for the frames' times.
+    pub(super) fn time_by_arrival(&mut self) {
+        (self.has_clock, self.by_arrival, self.start_micros) = (true, true, 0);
+        self.start_micros = self.time_micros(0);
+    }
+
+    /// Puts the frames that arrived since in order.
+    pub(super) fn extend(&mut self, family: &Family) {
+        let Some(order) = &mut self.order else {
+            return;
+        };
+        let Origin { parts, arrivals, rows, .. } = &mut self.origin;
+        for number in family.since(*arrivals) {
+            *arrivals += 1;
+            if let Some(slot) = parts.iter().position(|part| *part == number) {
+                order.push((slot as u16, rows[slot]));
+                rows[slot] += 1;
+            }
+        }
+    }
+
     /// Frames in the stream.
     pub fn len(&self) -> usize {
         self.order.as_ref().map_or_else(|| self.parts.first().map_or(0, |p| p.len()), Vec::len)
@@ -326,7 +386,10 @@ impl Stream {
         if !self.has_clock {
             return (index as f64 * 1e6 / f64::from(self.assumed_rate_hz.max(0.001))) as i64;
         }
-        let time = self.place(index).and_then(|(part, row)| part.times.one(row));
+        let column = |part: &'_ Part, row| {
+            if self.by_arrival { part.arrivals.one(row) } else { part.times.one(row) }
+        };
+        let time = self.place(index).and_then(|(part, row)| column(part, row));
         time.map_or(0, |time| time - self.start_micros)
     }
 

@@ -7,6 +7,7 @@ use csi_temporal::feature::FeatureError;
 use csi_temporal::head::HeadError;
 use csi_temporal::rvne::BlobError;
 
+use crate::labels::LabelsError;
 use crate::recording::Refusal;
 
 /// Why the lab could not do what it was asked. What was open before stays open.
@@ -17,6 +18,8 @@ pub enum LabError {
     NoRecording,
     /// Bytes came, or an end, and no file was begun.
     NotOpening,
+    /// Bytes of a board came, or an end, and no live recording was begun.
+    NotLive,
     /// There is no such stream.
     Stream {
         /// Which one.
@@ -77,6 +80,8 @@ pub enum LabError {
     PatternRange,
     /// A file that is no recording.
     Refusal(Refusal),
+    /// Labels that were refused.
+    Labels(LabelsError),
     /// A pipeline or frame that was refused.
     Feature(FeatureError),
     /// A blob that was refused.
@@ -93,6 +98,7 @@ impl LabError {
         match self {
             Self::NoRecording => "lab/no-recording",
             Self::NotOpening => "lab/not-opening",
+            Self::NotLive => "lab/not-live",
             Self::Stream { .. } => "lab/stream",
             Self::Frame { .. } => "lab/frame",
             Self::Pair { .. } => "lab/pair",
@@ -109,6 +115,7 @@ impl LabError {
             Self::NoComparison => "lab/no-comparison",
             Self::PatternRange => "lab/pattern-range",
             Self::Refusal(error) => error.code(),
+            Self::Labels(error) => error.code(),
             Self::Feature(error) => error.code(),
             Self::Blob(error) => error.code(),
             Self::Head(error) => error.code(),
@@ -122,6 +129,7 @@ impl fmt::Display for LabError {
         match self {
             Self::NoRecording => f.write_str("no recording is open"),
             Self::NotOpening => f.write_str("no file is being opened"),
+            Self::NotLive => f.write_str("no live recording is under way"),
             Self::Stream { index, count } => {
                 write!(f, "the recording has {count} streams, not a stream {index}")
             }
@@ -154,6 +162,7 @@ impl fmt::Display for LabError {
                 "a blob holds windows and blocks up to 65535, other numbers of a pattern up to 255",
             ),
             Self::Refusal(error) => error.fmt(f),
+            Self::Labels(error) => error.fmt(f),
             Self::Feature(error) => error.fmt(f),
             Self::Blob(error) => error.fmt(f),
             Self::Head(error) => error.fmt(f),
@@ -173,5 +182,5 @@ macro_rules! from_part {
         })*
     };
 }
-from_part!(Refusal => Refusal, FeatureError => Feature, BlobError => Blob, HeadError => Head,
+from_part!(Refusal => Refusal, LabelsError => Labels, FeatureError => Feature, BlobError => Blob, HeadError => Head,
     AttentionError => Attention);

@@ -262,7 +262,7 @@ impl Open {
     /// Sixteen bands of frames divided by their mean, the window's mean removed, at the highest
     /// usual rate that the stream reaches.
     fn default_pipeline(&self) -> PipelineAsk {
-        let rate = self.stream().rate_hz().unwrap_or(0.0) as f32;
+        let rate = self.rate_hz as f32;
         PipelineAsk {
             bands: DEFAULT_BANDS.min(u16::try_from(self.useful.len()).unwrap_or(DEFAULT_BANDS)),
             divide_by_mean: true,

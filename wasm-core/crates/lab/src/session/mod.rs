@@ -13,11 +13,13 @@
 mod attention;
 mod error;
 mod features;
+mod live;
 mod model;
 mod views;
 
 use serde::Serialize;
 
+use crate::labels::LabelSet;
 use crate::recording::{
     Decoder, DoctorReport, Field, Limits, Order, Progress, Recording, Role, Stream, StreamKind,
     SubcarrierMap,
@@ -28,11 +30,13 @@ pub use attention::{
 };
 pub use error::LabError;
 pub use features::{FeatureWindow, PipelineAsk, PipelineView, Removal, Window};
+pub use live::{LiveView, MarkView};
 pub use model::{Conversion, ModelAsk, NodeChoices};
 pub use views::{Quantity, SpectrumView, WaterfallAsk, WaterfallKind};
 
 use attention::Ongoing;
 use features::FeatureRows;
+use live::Running;
 use model::Model;
 use views::Scales;
 
@@ -44,6 +48,9 @@ pub type Result<T> = core::result::Result<T, LabError>;
 pub struct Session {
     opening: Option<Decoder>,
     open: Option<Open>,
+    running: Option<Running>,
+    /// The user's labels on the open recording.
+    marks: LabelSet,
     pipeline: Option<PipelineAsk>,
     model: Option<Model>,
     ongoing: Ongoing,
@@ -53,6 +60,8 @@ pub struct Session {
 struct Open {
     recording: Recording,
     selected: usize,
+    /// Whether the user chose the stream.
+    chosen: bool,
     order: Option<Order>,
     mask: Option<Vec<u16>>,
     map: SubcarrierMap,
@@ -60,6 +69,8 @@ struct Open {
     useful: Vec<u16>,
     times_s: Vec<f64>,
     median_period_s: f64,
+    /// The mean rate when all frames were looked at: it does not drift while a recording grows.
+    rate_hz: f64,
     scales: Scales,
     features: Option<FeatureRows>,
 }
@@ -70,8 +81,10 @@ struct Open {
 pub struct RecordingView {
     /// The file's name.
     pub name: String,
-    /// `RECORDED`, or `SYNTHETIC` where the file says that frames were made up.
+    /// `RECORDED`; `LIVE` while it grows; `SYNTHETIC` where the file says that frames were made up.
     pub source: &'static str,
+    /// The device that a live recording comes from.
+    pub device: Option<String>,
     /// Frames of the selected stream.
     pub frames: usize,
     /// From its first frame to its last, in seconds.
@@ -170,15 +183,15 @@ impl Session {
         }
     }
 
-    /// Ends the file and makes it the open recording.
+    /// Ends the file and makes it the open recording. A live recording under way ends with it.
     ///
     /// # Errors
     ///
     /// [`LabError::NotOpening`]; [`LabError::Refusal`], which ends the opening.
     pub fn open_finish(&mut self) -> Result<RecordingView> {
         let recording = self.opening.take().ok_or(LabError::NotOpening)?.finish()?;
-        let selected = recording.default_stream;
-        self.open = Some(Open::new(recording, selected)?);
+        self.open = Some(Open::new(recording)?);
+        (self.running, self.marks) = (None, LabelSet::default());
         self.ongoing = Ongoing::default();
         self.recording()
     }
@@ -194,7 +207,9 @@ impl Session {
     ///
     /// [`LabError::NoRecording`].
     pub fn recording(&self) -> Result<RecordingView> {
-        Ok(self.opened()?.view())
+        let mut view = self.opened()?.view();
+        view.device = self.live_device().map(str::to_owned);
+        Ok(view)
     }
 
     /// Selects a stream. Order and mask go back to automatic.
@@ -209,6 +224,7 @@ impl Session {
             return Err(LabError::Stream { index, count });
         }
         (open.selected, open.order, open.mask) = (index, None, None);
+        open.chosen = true;
         open.refresh();
         self.ongoing = Ongoing::default();
         self.recording()
@@ -259,14 +275,14 @@ impl Session {
         Ok(&self.opened()?.recording.report)
     }
 
-    /// The times of the selected stream's frames, in microseconds after its first.
+    /// The times of the selected stream's frames from `first` on, in microseconds after its first.
     ///
     /// # Errors
     ///
     /// [`LabError::NoRecording`].
-    pub fn times_micros(&self) -> Result<Vec<f64>> {
+    pub fn times_micros(&self, first: usize) -> Result<Vec<f64>> {
         let stream = self.opened()?.stream();
-        Ok((0..stream.len()).map(|frame| stream.time_micros(frame) as f64).collect())
+        Ok((first..stream.len()).map(|frame| stream.time_micros(frame) as f64).collect())
     }
 
     /// The subcarrier map, in the order of the frame.
@@ -296,7 +312,8 @@ impl Session {
 }
 
 impl Open {
-    fn new(recording: Recording, selected: usize) -> Result<Self> {
+    fn new(recording: Recording) -> Result<Self> {
+        let selected = recording.default_stream;
         let count = recording.streams.len();
         let map = recording
             .streams
@@ -307,12 +324,14 @@ impl Open {
         let mut open = Self {
             recording,
             selected,
+            chosen: false,
             order: None,
             mask: None,
             map,
             useful: Vec::new(),
             times_s: Vec::new(),
             median_period_s: 0.0,
+            rate_hz: 0.0,
             scales: Scales::default(),
             features: None,
         };
@@ -349,6 +368,7 @@ impl Open {
         } else {
             *periods.select_nth_unstable_by(middle, f64::total_cmp).1
         };
+        self.rate_hz = stream.rate_hz().unwrap_or(0.0);
         self.scales = Scales::default();
         self.features = None;
     }
@@ -370,6 +390,7 @@ impl Open {
         RecordingView {
             name: self.recording.name.clone(),
             source: self.recording.report.source,
+            device: None,
             frames: stream.len(),
             span_s: self.times_s.last().copied().unwrap_or(0.0),
             rate_hz: stream.rate_hz(),
@@ -381,7 +402,9 @@ impl Open {
             has_phase: stream.kind == StreamKind::Iq,
             has_rssi: (0..stream.len()).any(|frame| stream.rssi_dbm(frame).is_some()),
             labels: labels.collect(),
-            clock: if stream.has_clock {
+            clock: if stream.by_arrival() {
+                "times of arrival here: the lines have no clock that runs".to_string()
+            } else if stream.has_clock {
                 "times from the recording's clock".to_string()
             } else {
                 format!(
