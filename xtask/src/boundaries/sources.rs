@@ -9,8 +9,9 @@ use crate::project::Project;
 use crate::sys::{self, Result, capture};
 
 /// Crate roots and whether they must be `no_std`. Only the core may have one module with unsafe.
-const ROOTS: [(&str, bool); 3] = [
+const ROOTS: [(&str, bool); 4] = [
     ("wasm-core/crates/temporal/src", true),
+    ("wasm-core/crates/flasher/src", true),
     ("firmware/src", true),
     ("wasm-core/crates/lab/src", false),
 ];
