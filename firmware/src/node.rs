@@ -43,7 +43,7 @@ pub struct Platform {
     pub image_hash: [u8; 8],
     /// Why the board started, in its own numbers; 0 = not known.
     pub reset_cause: u8,
-    /// Which board: 0 not known, 1 ESP32-S3, 2 QEMU.
+    /// Which board: 0 not known, 1 ESP32-S3, 2 QEMU, 3 simulated.
     pub board: u8,
     /// Bytes of heap in use.
     pub heap_used: u32,

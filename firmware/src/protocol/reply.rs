@@ -15,7 +15,7 @@ pub struct Greeting<'a> {
     pub node: u8,
     /// Why it started, in the board's own numbers; 0 = not known.
     pub reset_cause: u8,
-    /// Which board: 0 not known, 1 ESP32-S3, 2 QEMU.
+    /// Which board: 0 not known, 1 ESP32-S3, 2 QEMU, 3 simulated.
     pub board: u8,
     /// Whether it has weights.
     pub has_weights: bool,

@@ -7,6 +7,8 @@
 mod args;
 mod attend;
 mod blob;
+#[cfg(unix)]
+mod board;
 mod compare;
 mod doctor;
 mod error;
@@ -49,6 +51,14 @@ usage:
       how far a pattern diverges from dense attention on the last N rows of a recording (default
       256), beside upstream's edges on the same rows; --magnitude brings queries and keys to the
       size that trained heads have, 1 to 4; without --pattern, the model's own
+
+  csi board [--pty | --rfc2217 PORT | --tcp PORT] [--flash-size 8MB] [--flash-file F]
+            [--firmware DIR] [--weights BLOB] [--faults SPEC] [--cable bridge|usb] [--loader]
+            [--pace] [--quiet]
+      serve a SIMULATED BOARD on a pseudo terminal, over RFC 2217 or over TCP, until it is ended;
+      the first line printed is where it is; --flash-file is read at the start and written when a
+      host goes away; --loader starts it in its loader; --pace takes the time a board would;
+      --faults as docs/device.md says, such as flip-out%5000,unplug@12:800
 
 patterns and their options:
   upstream   the edges of ruvllm_sparse_attention, by this project's kernel
@@ -94,6 +104,8 @@ fn run(mut args: Args) -> Result<String, CliError> {
         Some("blob") => blob::run(args),
         Some("attend") => attend::run(args),
         Some("compare") => compare::run(args),
+        #[cfg(unix)]
+        Some("board") => board::run(args),
         Some("help") | None => Ok(HELP.to_owned()),
         Some("version") => Ok(format!("csi {}\n", env!("CARGO_PKG_VERSION"))),
         Some(other) => {

@@ -18,4 +18,5 @@ pub mod raster;
 pub mod recording;
 pub mod replay;
 pub mod session;
+pub mod sim;
 pub mod train;

@@ -1,0 +1,582 @@
+//! The board: power, cable, ROM, flash and application behind one interface.
+
+use std::collections::VecDeque;
+
+use esp_flasher::line::{BAUD, Cable, Lines};
+
+use super::app::{App, RESTART_MICROS, TICK_MICROS};
+use super::boot::{self, Application, Cause};
+use super::cable::{Order, Wiring};
+use super::faults::{Faults, Schedule, Way, What};
+use super::flash::Flash;
+use super::loader::{After, Chip, Loader};
+use super::registers::Registers;
+use super::wire::Wire;
+
+/// Nanoseconds of a byte on USB-Serial-JTAG: 500 KB a second, an assumption about full speed.
+const USB_BYTE_NANOS: u64 = 2_000;
+/// From the end of a reset to the ROM's first words; an assumption.
+const ROM_NANOS: u64 = 10 * MILLI;
+/// From there to the application; as boot logs show.
+const BOOT_NANOS: u64 = 250 * MILLI;
+/// How long a board that found nothing to start waits until it tries again.
+const RETRY_NANOS: u64 = 1_000 * MILLI;
+/// Bytes that wait in a UART while the ROM is at work.
+const FIFO: usize = 128;
+/// Notes that are kept until someone takes them.
+const NOTES: usize = 1024;
+const MILLI: u64 = 1_000_000;
+
+/// How fast things go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Bytes take the time that the speed of the line says, erasing and programming what a data
+    /// sheet says, starts what boards take.
+    #[default]
+    Real,
+    /// All of this takes no time. Waiting that a fault or a retry asks for still takes its time.
+    Instant,
+}
+
+/// What a board is made of.
+#[derive(Clone, Debug)]
+pub struct BoardConfig {
+    /// What is between host and board; `Unknown` ignores both lines.
+    pub cable: Cable,
+    /// The eFuse's MAC.
+    pub mac: [u8; 6],
+    /// The flash with what is in it.
+    pub flash: Flash,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// How fast things go.
+    pub pace: Pace,
+    /// Whether every start that power causes ends in the loader, as if BOOT were held then.
+    pub boots_into_loader: bool,
+    /// How long a bridge's EN takes to rise, in microseconds: typically 1,000 to 10,000.
+    pub enable_rise_micros: u64,
+}
+
+impl BoardConfig {
+    /// Returns a board without faults on a bridge, its MAC a local one that no chip has.
+    pub fn new(flash: Flash) -> Self {
+        Self {
+            cable: Cable::Bridge,
+            mac: [0x02, 0x5A, 0x1B, 0x00, 0x00, 0x01],
+            flash,
+            faults: Faults::default(),
+            pace: Pace::Real,
+            boots_into_loader: false,
+            enable_rise_micros: 2_000,
+        }
+    }
+}
+
+/// What happened on the board, for whoever wants to show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It started.
+    Started {
+        /// Why.
+        cause: Cause,
+        /// Whether into the loader.
+        into_loader: bool,
+    },
+    /// The loader understood a command.
+    Command {
+        /// Which one, from 1 on; faults count the same.
+        number: u64,
+        /// Its op.
+        op: u8,
+    },
+    /// A command went wrong as asked for.
+    Struck(What),
+    /// The loader was at work, and bytes were lost because the UART had no room.
+    Overrun,
+    /// The cable came off, or is back.
+    Plugged(bool),
+    /// An application runs.
+    Runs {
+        /// Whether it is the node's.
+        is_ours: bool,
+    },
+}
+
+/// What the chip does.
+#[derive(Debug)]
+enum State {
+    /// No power.
+    Off,
+    /// EN is low.
+    Held,
+    /// It starts at that moment, in nanoseconds.
+    Starting {
+        at: u64,
+        cause: Cause,
+        wants_loader: bool,
+    },
+    Loader(Box<Loader>),
+    /// Nothing to start: tries again.
+    Lost {
+        again_at: u64,
+    },
+    /// The bootloader is done at that moment.
+    Booting {
+        at: u64,
+        cause: Cause,
+        image: Box<Application>,
+    },
+    App {
+        app: Box<App>,
+        tick_at: u64,
+        restart_at: Option<u64>,
+    },
+}
+
+/// A simulated board. Times are microseconds of any clock that does not go back.
+///
+/// After every call ask [`Board::poll_bytes`] and [`Board::poll_timeout`].
+#[derive(Debug)]
+pub struct Board {
+    cable: Cable,
+    wiring: Wiring,
+    registers: Registers,
+    flash: Flash,
+    schedule: Schedule,
+    pace: Pace,
+    boots_into_loader: bool,
+    is_boot_held: bool,
+    rise_nanos: u64,
+    state: State,
+    inbound: Wire,
+    outbound: Wire,
+    host_baud: u32,
+    baud: u32,
+    /// Bytes that wait while the loader is at work, and until when it is.
+    fifo: VecDeque<u8>,
+    busy_until: u64,
+    watchdog_at: Option<u64>,
+    /// When the cable is put on again.
+    replug_at: Option<u64>,
+    /// When USB is back after a restart.
+    usb_back_at: Option<u64>,
+    commands: u64,
+    notes: VecDeque<Note>,
+}
+
+impl Board {
+    /// Puts the cable on: the board starts.
+    pub fn new(now_micros: u64, config: BoardConfig) -> Self {
+        let mut board = Self {
+            cable: config.cable,
+            wiring: Wiring::new(config.cable),
+            registers: Registers::new(config.mac, config.flash.size()),
+            flash: config.flash,
+            schedule: Schedule::new(config.faults),
+            pace: config.pace,
+            boots_into_loader: config.boots_into_loader,
+            is_boot_held: false,
+            rise_nanos: config.enable_rise_micros.saturating_mul(1000),
+            state: State::Off,
+            inbound: Wire::default(),
+            outbound: Wire::default(),
+            host_baud: BAUD,
+            baud: BAUD,
+            fifo: VecDeque::new(),
+            busy_until: 0,
+            watchdog_at: None,
+            replug_at: None,
+            usb_back_at: None,
+            commands: 0,
+            notes: VecDeque::new(),
+        };
+        board.power_on(nanos(now_micros));
+        board.advance(nanos(now_micros));
+        board
+    }
+
+    /// Takes bytes of the host. While the cable is off they are lost.
+    pub fn handle_bytes(&mut self, now_micros: u64, bytes: &[u8]) {
+        let now = nanos(now_micros);
+        self.advance(now);
+        if self.is_plugged() {
+            self.inbound.send(now, bytes, self.host_baud, self.byte_nanos(self.host_baud));
+        }
+        self.advance(now);
+    }
+
+    /// Takes the host's lines.
+    pub fn handle_lines(&mut self, now_micros: u64, lines: Lines) {
+        let now = nanos(now_micros);
+        self.advance(now);
+        if !self.is_plugged() {
+            return;
+        }
+        match self.wiring.set(lines) {
+            Some(Order::Hold) => self.stop(now, State::Held),
+            Some(Order::Release) => self.start(now + self.rise_nanos, Cause::PowerOn, false),
+            Some(Order::Restart { into_loader }) => {
+                if into_loader {
+                    // Tools clear it before they restart the chip, so it must be needed.
+                    self.registers.force_loader();
+                }
+                self.start(now, Cause::Usb, into_loader);
+            }
+            None => {}
+        }
+        self.advance(now);
+    }
+
+    /// Takes the host's speed. USB-Serial-JTAG has none.
+    pub fn handle_baud(&mut self, now_micros: u64, baud: u32) {
+        self.advance(nanos(now_micros));
+        self.host_baud = baud.max(1);
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now_micros: u64) {
+        self.advance(nanos(now_micros));
+    }
+
+    /// Returns what has arrived at the host.
+    pub fn poll_bytes(&mut self, now_micros: u64) -> Vec<u8> {
+        let now = nanos(now_micros);
+        self.advance(now);
+        let mut bytes = Vec::new();
+        while let Some(next) = self.outbound.take(now) {
+            let byte = match self.is_same_speed(next.baud, self.host_baud) {
+                true => next.byte,
+                false => self.schedule.chance() as u8,
+            };
+            let (copies, count) = self.schedule.byte(Way::Out, byte);
+            bytes.extend_from_slice(&copies[..count]);
+        }
+        bytes
+    }
+
+    /// Returns when the board has something to do, or bytes for the host. `None` = never.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let next = [self.next_at(), self.outbound.next_at()].into_iter().flatten().min();
+        next.map(|at| at.div_ceil(1000))
+    }
+
+    /// Tells whether the host sees the device.
+    pub fn is_plugged(&self) -> bool {
+        !matches!(self.state, State::Off) && self.usb_back_at.is_none()
+    }
+
+    /// Returns the flash.
+    pub const fn flash(&self) -> &Flash {
+        &self.flash
+    }
+
+    /// Returns the cable.
+    pub const fn cable(&self) -> Cable {
+        self.cable
+    }
+
+    /// Tells whether the loader, or a stub, is at work.
+    pub const fn is_in_loader(&self) -> bool {
+        matches!(self.state, State::Loader(_))
+    }
+
+    /// Tells whether the node's application runs.
+    pub fn runs_node(&self) -> bool {
+        matches!(&self.state, State::App { app, .. } if app.is_ours())
+    }
+
+    /// Returns what happened, the oldest first.
+    pub fn poll_note(&mut self) -> Option<Note> {
+        self.notes.pop_front()
+    }
+
+    /// Presses RESET for a moment.
+    pub fn press_reset(&mut self, now_micros: u64) {
+        let now = nanos(now_micros);
+        self.advance(now);
+        if !matches!(self.state, State::Off) {
+            self.start(now, Cause::PowerOn, false);
+        }
+        self.advance(now);
+    }
+
+    /// Holds BOOT down, or lets it go.
+    pub fn hold_boot(&mut self, is_held: bool) {
+        self.is_boot_held = is_held;
+    }
+
+    /// Takes the cable off. The board has no other power.
+    pub fn unplug(&mut self, now_micros: u64) {
+        let now = nanos(now_micros);
+        self.advance(now);
+        self.power_off(now);
+    }
+
+    /// Puts the cable on.
+    pub fn plug(&mut self, now_micros: u64) {
+        let now = nanos(now_micros);
+        self.advance(now);
+        if matches!(self.state, State::Off) {
+            self.power_on(now);
+        }
+        self.advance(now);
+    }
+
+    fn power_on(&mut self, now: u64) {
+        self.replug_at = None;
+        self.note(Note::Plugged(true));
+        self.wiring = Wiring::new(self.cable);
+        self.host_baud = BAUD;
+        self.start(now, Cause::PowerOn, false);
+        self.usb_back_at = None;
+    }
+
+    fn power_off(&mut self, now: u64) {
+        self.note(Note::Plugged(false));
+        self.stop(now, State::Off);
+        self.inbound.cut(now);
+        self.usb_back_at = None;
+    }
+
+    /// What runs, ends; what is on its way out, is lost.
+    fn stop(&mut self, now: u64, state: State) {
+        self.state = state;
+        self.outbound.cut(now);
+        self.fifo.clear();
+        self.busy_until = 0;
+        self.watchdog_at = None;
+    }
+
+    fn start(&mut self, now: u64, cause: Cause, wants_loader: bool) {
+        let is_stuck = self.is_in_loader() && !wants_loader && self.schedule.is_stuck();
+        self.stop(now, State::Starting { at: now, cause, wants_loader: wants_loader || is_stuck });
+        let away = self.schedule.faults().reenumerate_micros;
+        if away > 0 && self.cable == Cable::SerialJtag {
+            self.inbound.cut(now);
+            self.usb_back_at = Some(now + nanos(away));
+        }
+    }
+
+    /// ROM and bootloader.
+    fn run_rom(&mut self, now: u64, cause: Cause, wants_loader: bool) {
+        let is_boot_low = self.is_boot_held || self.wiring.is_boot_low();
+        self.registers.reset(cause != Cause::PowerOn, is_boot_low);
+        let is_asked = self.boots_into_loader && cause == Cause::PowerOn;
+        let into_loader = is_boot_low || wants_loader || is_asked || self.registers.forces_loader();
+        self.baud = BAUD;
+        self.note(Note::Started { cause, into_loader });
+        let now = now + self.duration(ROM_NANOS);
+        self.say(now, boot::rom_text(cause, into_loader).as_bytes());
+        if into_loader {
+            let bites = self.schedule.faults().watchdog_micros;
+            if bites > 0 && self.cable == Cable::SerialJtag {
+                self.watchdog_at = Some(now + nanos(bites));
+            }
+            self.busy_until = now;
+            self.state = State::Loader(Box::new(Loader::new()));
+            return;
+        }
+        let (text, image) = boot::boot(&self.flash);
+        self.say(now, text.as_bytes());
+        self.state = match image {
+            Some(image) => {
+                let at = now + self.duration(BOOT_NANOS);
+                State::Booting { at, cause, image: Box::new(image) }
+            }
+            None => State::Lost { again_at: now + RETRY_NANOS },
+        };
+    }
+
+    /// Does everything that is due, each at its own time.
+    fn advance(&mut self, now: u64) {
+        while let Some(at) = self.next_at().filter(|at| *at <= now) {
+            self.step(at);
+        }
+    }
+
+    /// Returns when something is due on the board.
+    fn next_at(&self) -> Option<u64> {
+        let state = match &self.state {
+            State::Starting { at, .. } | State::Booting { at, .. } => Some(*at),
+            State::Lost { again_at } => Some(*again_at),
+            State::App { tick_at, restart_at, .. } => Some(restart_at.unwrap_or(*tick_at)),
+            State::Loader(_) => (!self.fifo.is_empty()).then_some(self.busy_until),
+            State::Off | State::Held => None,
+        };
+        let timers =
+            [state, self.replug_at, self.usb_back_at, self.watchdog_at, self.inbound.next_at()];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Does one thing that is due.
+    fn step(&mut self, now: u64) {
+        let is_due = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        if is_due(self.replug_at) {
+            self.power_on(now);
+        } else if is_due(self.usb_back_at) {
+            self.usb_back_at = None;
+            self.note(Note::Plugged(true));
+        } else if is_due(self.watchdog_at) {
+            self.watchdog_at = None;
+            // Both that the fault left on and the one that a host switched on to restart the chip.
+            if self.registers.watchdog_micros().is_some() || !self.registers.are_watchdogs_off() {
+                self.start(now, Cause::Watchdog, false);
+            }
+        } else if let Some(next) = self.inbound.take(now) {
+            self.arrive(now, next.byte, next.baud);
+        } else {
+            self.step_state(now);
+        }
+    }
+
+    fn step_state(&mut self, now: u64) {
+        match &mut self.state {
+            State::Starting { cause, wants_loader, .. } => {
+                let (cause, wants_loader) = (*cause, *wants_loader);
+                self.run_rom(now, cause, wants_loader);
+            }
+            State::Lost { .. } => self.start(now, Cause::Watchdog, false),
+            State::Booting { cause, image, .. } => {
+                let (app, text) = App::start(now / 1000, &self.flash, image, *cause);
+                self.note(Note::Runs { is_ours: app.is_ours() });
+                let tick_at = now + nanos(TICK_MICROS);
+                self.state = State::App { app: Box::new(app), tick_at, restart_at: None };
+                self.say(now, &text);
+            }
+            State::App { restart_at: Some(_), .. } => self.start(now, Cause::Software, false),
+            State::App { tick_at, .. } => {
+                *tick_at = now + nanos(TICK_MICROS);
+                self.run_app(now, &[]);
+            }
+            State::Loader(_) => {
+                while self.busy_until <= now
+                    && let Some(byte) = self.fifo.pop_front()
+                {
+                    self.take_loader_byte(now, byte);
+                }
+            }
+            State::Off | State::Held => {}
+        }
+    }
+
+    /// A byte has arrived at the board.
+    fn arrive(&mut self, now: u64, byte: u8, baud: u32) {
+        let byte = match self.is_same_speed(baud, self.baud) {
+            true => byte,
+            false => self.schedule.chance() as u8,
+        };
+        let (copies, count) = self.schedule.byte(Way::In, byte);
+        match self.state {
+            State::App { .. } => self.run_app(now, &copies[..count]),
+            State::Loader(_) => {
+                for &byte in &copies[..count] {
+                    self.queue_loader_byte(now, byte);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn run_app(&mut self, now: u64, bytes: &[u8]) {
+        let State::App { app, restart_at, .. } = &mut self.state else { return };
+        let (text, wants_restart) = app.handle_bytes(now / 1000, bytes);
+        if wants_restart {
+            restart_at.get_or_insert(now + nanos(RESTART_MICROS));
+        }
+        self.say(now, &text);
+    }
+
+    /// While the loader is at work a UART keeps few bytes; USB holds the host back.
+    fn queue_loader_byte(&mut self, now: u64, byte: u8) {
+        if self.busy_until <= now && self.fifo.is_empty() {
+            self.take_loader_byte(now, byte);
+        } else if self.fifo.len() < FIFO || self.cable == Cable::SerialJtag {
+            self.fifo.push_back(byte);
+        } else if self.notes.back() != Some(&Note::Overrun) {
+            self.note(Note::Overrun);
+        }
+    }
+
+    fn take_loader_byte(&mut self, now: u64, byte: u8) {
+        let State::Loader(loader) = &mut self.state else { return };
+        let Some(packet) = loader.push(byte) else { return };
+        let mut fault = None;
+        if let Some(op) = loader.op_of(&packet) {
+            self.commands += 1;
+            fault = self.schedule.command();
+            self.note(Note::Command { number: self.commands, op });
+        }
+        if let Some(what) = fault {
+            self.note(Note::Struck(what));
+        }
+        // The power may fail before a command is carried out, or after.
+        let unplugs = matches!(fault, Some(What::Unplug(_)));
+        if !unplugs || self.schedule.chance().is_multiple_of(2) {
+            self.carry_out(now, &packet, fault);
+        }
+        if let Some(What::Unplug(micros)) = fault {
+            self.power_off(now);
+            self.replug_at = (micros > 0).then(|| now + nanos(micros));
+        }
+    }
+
+    fn carry_out(&mut self, now: u64, packet: &[u8], fault: Option<What>) {
+        let State::Loader(loader) = &mut self.state else { return };
+        let erase_factor = self.schedule.faults().erase_factor;
+        let mut spoils_md5 = || self.schedule.md5();
+        let mut chip = Chip {
+            flash: &mut self.flash,
+            registers: &mut self.registers,
+            erase_factor,
+            spoils_md5: &mut spoils_md5,
+        };
+        let answer = loader.answer(packet, fault, &mut chip);
+        self.busy_until = now + self.duration(answer.nanos);
+        self.say(self.busy_until, &answer.bytes);
+        if let Some(micros) = self.registers.watchdog_micros() {
+            self.watchdog_at = Some(now + nanos(micros));
+        }
+        match answer.after {
+            After::Nothing => {}
+            After::Speed(baud) => self.baud = baud,
+            After::Restart => {
+                let at = self.outbound.free_at().max(self.busy_until);
+                let wants_loader = self.schedule.is_stuck();
+                self.state = State::Starting { at, cause: Cause::Software, wants_loader };
+            }
+        }
+    }
+
+    fn say(&mut self, now: u64, bytes: &[u8]) {
+        if self.is_plugged() {
+            self.outbound.send(now, bytes, self.baud, self.byte_nanos(self.baud));
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.notes.len() == NOTES {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(note);
+    }
+
+    fn duration(&self, nanos: u64) -> u64 {
+        if self.pace == Pace::Real { nanos } else { 0 }
+    }
+
+    fn byte_nanos(&self, baud: u32) -> u64 {
+        self.duration(match self.cable {
+            Cable::SerialJtag => USB_BYTE_NANOS,
+            _ => 10_000_000_000 / u64::from(baud.max(1)),
+        })
+    }
+
+    /// A UART reads bytes whose speed is off by less than three parts in a hundred.
+    fn is_same_speed(&self, a: u32, b: u32) -> bool {
+        self.cable == Cable::SerialJtag || u64::from(a.abs_diff(b)) * 100 < u64::from(b) * 3
+    }
+}
+
+fn nanos(micros: u64) -> u64 {
+    micros.saturating_mul(1000)
+}
