@@ -102,6 +102,17 @@ pub enum Note {
     },
 }
 
+/// What a start looks at to decide between loader and flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// IO0, and the register that asks for the loader.
+    Pins,
+    /// Nothing: what the start before has decided holds, as pins are not looked at again.
+    AsBefore,
+    /// Nothing: the loader was asked for.
+    Loader,
+}
+
 /// What the chip does.
 #[derive(Debug)]
 enum State {
@@ -113,7 +124,7 @@ enum State {
     Starting {
         at: u64,
         cause: Cause,
-        wants_loader: bool,
+        wish: Wish,
     },
     Loader(Box<Loader>),
     /// Nothing to start: tries again.
@@ -152,6 +163,8 @@ pub struct Board {
     outbound: Wire,
     host_baud: u32,
     baud: u32,
+    /// Whether the last start went into the loader.
+    chose_loader: bool,
     /// Bytes that wait while the loader is at work, and until when it is.
     fifo: VecDeque<u8>,
     busy_until: u64,
@@ -182,6 +195,7 @@ impl Board {
             outbound: Wire::default(),
             host_baud: BAUD,
             baud: BAUD,
+            chose_loader: false,
             fifo: VecDeque::new(),
             busy_until: 0,
             watchdog_at: None,
@@ -214,13 +228,13 @@ impl Board {
         }
         match self.wiring.set(lines) {
             Some(Order::Hold) => self.stop(now, State::Held),
-            Some(Order::Release) => self.start(now + self.rise_nanos, Cause::PowerOn, false),
+            Some(Order::Release) => self.start(now + self.rise_nanos, Cause::PowerOn, Wish::Pins),
             Some(Order::Restart { into_loader }) => {
                 if into_loader {
                     // Tools clear it before they restart the chip, so it must be needed.
                     self.registers.force_loader();
                 }
-                self.start(now, Cause::Usb, into_loader);
+                self.start(now, Cause::Usb, if into_loader { Wish::Loader } else { Wish::Pins });
             }
             None => {}
         }
@@ -295,7 +309,8 @@ impl Board {
         let now = nanos(now_micros);
         self.advance(now);
         if !matches!(self.state, State::Off) {
-            self.start(now, Cause::PowerOn, false);
+            self.stop(now, State::Held);
+            self.start(now, Cause::PowerOn, Wish::Pins);
         }
         self.advance(now);
     }
@@ -327,7 +342,7 @@ impl Board {
         self.note(Note::Plugged(true));
         self.wiring = Wiring::new(self.cable);
         self.host_baud = BAUD;
-        self.start(now, Cause::PowerOn, false);
+        self.start(now, Cause::PowerOn, Wish::Pins);
         self.usb_back_at = None;
     }
 
@@ -347,9 +362,10 @@ impl Board {
         self.watchdog_at = None;
     }
 
-    fn start(&mut self, now: u64, cause: Cause, wants_loader: bool) {
-        let is_stuck = self.is_in_loader() && !wants_loader && self.schedule.is_stuck();
-        self.stop(now, State::Starting { at: now, cause, wants_loader: wants_loader || is_stuck });
+    fn start(&mut self, now: u64, cause: Cause, wish: Wish) {
+        let is_stuck = self.is_in_loader() && wish == Wish::Pins && self.schedule.is_stuck();
+        let wish = if is_stuck { Wish::Loader } else { wish };
+        self.stop(now, State::Starting { at: now, cause, wish });
         let away = self.schedule.faults().reenumerate_micros;
         if away > 0 && self.cable == Cable::SerialJtag {
             self.inbound.cut(now);
@@ -357,25 +373,32 @@ impl Board {
         }
     }
 
-    /// ROM and bootloader.
-    fn run_rom(&mut self, now: u64, cause: Cause, wants_loader: bool) {
+    fn run_rom(&mut self, now: u64, cause: Cause, wish: Wish) {
         let is_boot_low = self.is_boot_held || self.wiring.is_boot_low();
         self.registers.reset(cause != Cause::PowerOn, is_boot_low);
         let is_asked = self.boots_into_loader && cause == Cause::PowerOn;
-        let into_loader = is_boot_low || wants_loader || is_asked || self.registers.forces_loader();
+        self.chose_loader = match wish {
+            Wish::Pins => is_boot_low || is_asked || self.registers.forces_loader(),
+            Wish::AsBefore => self.chose_loader,
+            Wish::Loader => true,
+        };
+        let into_loader = self.chose_loader;
         self.baud = BAUD;
         self.note(Note::Started { cause, into_loader });
         let now = now + self.duration(ROM_NANOS);
         self.say(now, boot::rom_text(cause, into_loader).as_bytes());
-        if into_loader {
-            let bites = self.schedule.faults().watchdog_micros;
-            if bites > 0 && self.cable == Cable::SerialJtag {
-                self.watchdog_at = Some(now + nanos(bites));
-            }
-            self.busy_until = now;
-            self.state = State::Loader(Box::new(Loader::new()));
-            return;
+        if !into_loader {
+            return self.run_bootloader(now, cause);
         }
+        let bites = self.schedule.faults().watchdog_micros;
+        if bites > 0 && self.cable == Cable::SerialJtag {
+            self.watchdog_at = Some(now + nanos(bites));
+        }
+        self.busy_until = now;
+        self.state = State::Loader(Box::new(Loader::new()));
+    }
+
+    fn run_bootloader(&mut self, now: u64, cause: Cause) {
         let (text, image) = boot::boot(&self.flash);
         self.say(now, text.as_bytes());
         self.state = match image {
@@ -420,7 +443,7 @@ impl Board {
             self.watchdog_at = None;
             // Both that the fault left on and the one that a host switched on to restart the chip.
             if self.registers.watchdog_micros().is_some() || !self.registers.are_watchdogs_off() {
-                self.start(now, Cause::Watchdog, false);
+                self.start(now, Cause::Watchdog, Wish::Pins);
             }
         } else if let Some(next) = self.inbound.take(now) {
             self.arrive(now, next.byte, next.baud);
@@ -431,11 +454,11 @@ impl Board {
 
     fn step_state(&mut self, now: u64) {
         match &mut self.state {
-            State::Starting { cause, wants_loader, .. } => {
-                let (cause, wants_loader) = (*cause, *wants_loader);
-                self.run_rom(now, cause, wants_loader);
+            State::Starting { cause, wish, .. } => {
+                let (cause, wish) = (*cause, *wish);
+                self.run_rom(now, cause, wish);
             }
-            State::Lost { .. } => self.start(now, Cause::Watchdog, false),
+            State::Lost { .. } => self.start(now, Cause::Watchdog, Wish::Pins),
             State::Booting { cause, image, .. } => {
                 let (app, text) = App::start(now / 1000, &self.flash, image, *cause);
                 self.note(Note::Runs { is_ours: app.is_ours() });
@@ -443,7 +466,9 @@ impl Board {
                 self.state = State::App { app: Box::new(app), tick_at, restart_at: None };
                 self.say(now, &text);
             }
-            State::App { restart_at: Some(_), .. } => self.start(now, Cause::Software, false),
+            State::App { restart_at: Some(_), .. } => {
+                self.start(now, Cause::Software, Wish::AsBefore)
+            }
             State::App { tick_at, .. } => {
                 *tick_at = now + nanos(TICK_MICROS);
                 self.run_app(now, &[]);
@@ -541,8 +566,13 @@ impl Board {
             After::Speed(baud) => self.baud = baud,
             After::Restart => {
                 let at = self.outbound.free_at().max(self.busy_until);
-                let wants_loader = self.schedule.is_stuck();
-                self.state = State::Starting { at, cause: Cause::Software, wants_loader };
+                self.state = State::Starting { at, cause: Cause::Software, wish: Wish::AsBefore };
+            }
+            After::Run => {
+                let at = self.outbound.free_at().max(self.busy_until);
+                self.baud = BAUD;
+                self.note(Note::Started { cause: Cause::Software, into_loader: false });
+                self.run_bootloader(at, Cause::Software);
             }
         }
     }

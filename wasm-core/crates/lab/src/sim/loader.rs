@@ -59,8 +59,10 @@ pub(crate) enum After {
     Nothing,
     /// Another speed.
     Speed(u32),
-    /// The chip starts again.
+    /// The chip starts again, with pins as they were seen last: into the loader once more.
     Restart,
+    /// The loader ends, and what is in flash is started.
+    Run,
 }
 
 /// The answer to a command.
@@ -202,9 +204,11 @@ impl Loader {
             0x03 | 0x11 => self.write(request, chip, answer),
             0x04 | 0x12 => {
                 self.writing.take().map_or(Ok(()), Writing::end)?;
-                if request.word(0) == 0 || !self.is_stub {
-                    answer.after = After::Restart;
-                }
+                answer.after = match (request.word(0), self.is_stub) {
+                    (0, _) => After::Restart,
+                    (_, false) => After::Run,
+                    (_, true) => After::Nothing,
+                };
                 done
             }
             0x05 => {
@@ -311,12 +315,14 @@ impl Loader {
             return Err(reason::MESSAGE);
         }
         let [bytes, blocks, block, offset] = [0, 1, 2, 3].map(|index| request.word(index));
-        self.check_range(chip.flash, offset, bytes)?;
+        // With length 0 nothing follows but the end.
+        if bytes > 0 {
+            self.check_range(chip.flash, offset, bytes)?;
+        }
         let most = if self.is_stub { 0x4000 } else { 0x400 };
         if block > most {
             return Err(reason::FAILED);
         }
-        // With length 0 nothing follows but the end.
         if !self.is_stub {
             answer.nanos += erase(chip, offset, bytes);
         }
