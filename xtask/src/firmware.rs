@@ -185,7 +185,7 @@ fn free_port() -> Result<u16> {
 pub fn verify(project: &Project) -> Result<()> {
     build(project)?;
     let tools = tools::find()?;
-    images::inspect(&folder(project)?.join("app.bin"))?;
+    images::inspect(project, &folder(project)?)?;
     for test in ["serial_line", "recordings"] {
         test_in_qemu(project, &tools, test, None)?;
     }

@@ -6,6 +6,7 @@
 mod bench;
 mod bits;
 mod boundaries;
+mod esptool;
 mod firmware;
 mod idf;
 mod packages;
@@ -38,6 +39,7 @@ cargo xtask firmware               build the node's image into target/firmware
 cargo xtask qemu [--port N] [--weights FILE]   boot that image in QEMU, serial line on TCP
 cargo xtask count                  count the node's instructions and compare with the budget
 cargo xtask soak [--frames N]      send frames through the node under QEMU; 1,000,000 unless told
+cargo xtask esptool                install Espressif's esptool into the cache and print its path
 cargo xtask vendor                 fill vendor/, to build with the network off
 cargo xtask help                   this text
 
@@ -84,6 +86,10 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["soak", "--frames", frames] => {
             let frames = frames.parse().map_err(|_| "--frames needs a number")?;
             firmware::soak(&Project::find()?, frames)
+        }
+        ["esptool"] => {
+            println!("{}", esptool::find(&Project::find()?)?.display());
+            Ok(())
         }
         ["vendor"] => vendor::fill(&Project::find()?),
         _ => Err(format!("unknown command `{}`\n{}", words.join(" "), help())),

@@ -7,6 +7,7 @@
 use std::fs;
 use std::process::Stdio;
 
+use crate::esptool;
 use crate::page;
 use crate::project::Project;
 use crate::sys::{self, Result, at, run};
@@ -45,6 +46,11 @@ pub fn fill(project: &Project) -> Result<()> {
     println!("wasm standard library: {}", project.short(&libs).display());
     sys::remove_folder(&libs)?;
     toolchain::copy_files(&toolchain.libs, &libs)?;
+
+    println!("esptool: vendor/pip");
+    if let Err(why) = esptool::vendor(project) {
+        println!("esptool is left out: {why}");
+    }
 
     println!("npm packages: vendor/npm");
     let cache = page::npm_cache(project);

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::bits;
 use crate::boundaries;
+use crate::esptool;
 use crate::firmware;
 use crate::idf;
 use crate::page;
@@ -90,8 +91,13 @@ fn has_component(project: &Project, command: &str) -> bool {
 }
 
 fn test(project: &Project) -> Result<Outcome> {
-    run(project.cargo().args(["test", "--quiet", "--workspace", "--no-fail-fast"]))
-        .map(|()| Outcome::Passed)
+    let mut cargo = project.cargo();
+    cargo.args(["test", "--quiet", "--workspace", "--no-fail-fast"]);
+    match esptool::find(project) {
+        Ok(program) => drop(cargo.env(esptool::VARIABLE, program)),
+        Err(why) => println!("esptool: tests against it are skipped: {why}"),
+    }
+    run(&mut cargo).map(|()| Outcome::Passed)
 }
 
 fn build_wasm(project: &Project) -> Result<Outcome> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::tools::Tools;
 use super::xtensa;
+use crate::esptool;
 use crate::project::Project;
 use crate::sys::{self, Result, at, capture, run};
 
@@ -50,24 +51,33 @@ pub fn make(project: &Project, tools: &Tools, elf: &Path) -> Result<()> {
     sys::write_atomically(&folder.join("manifest.json"), manifest.as_bytes())
 }
 
-/// Has Espressif's own esptool look at the application, where there is one.
+/// Has Espressif's own esptool look at the application, alone and behind the bootloader.
 ///
 /// # Errors
 ///
-/// When it finds no valid checksum and hash, or another name.
-pub fn inspect(app: &Path) -> Result<()> {
-    let Some(esptool) = sys::find_program("esptool") else {
-        println!("image-info: skipped, there is no esptool (pip install esptool)");
-        return Ok(());
+/// When it finds no valid checksum and hash, or another name. Without esptool it only says so.
+pub fn inspect(project: &Project, folder: &Path) -> Result<()> {
+    let esptool = match esptool::find(project) {
+        Ok(esptool) => esptool,
+        Err(why) => {
+            println!("esptool: image-info is skipped: {why}");
+            return Ok(());
+        }
     };
-    let mut command = std::process::Command::new(esptool);
-    judge_info(&capture(command.args(["--chip", "esp32s3", "image-info"]).arg(app))?)
+    let info = |file: &str| {
+        let mut command = std::process::Command::new(&esptool);
+        capture(command.args(["--chip", "esp32s3", "image-info"]).arg(folder.join(file)))
+    };
+    judge_info(&info("app.bin")?, Some("csi-node"))?;
+    // What the chip finds first is the bootloader, which has no name.
+    judge_info(&info("merged.bin")?, None)
 }
 
-fn judge_info(info: &str) -> Result<()> {
+fn judge_info(info: &str, project: Option<&str>) -> Result<()> {
     let line = |start: &str| info.lines().find(|line| line.starts_with(start)).unwrap_or_default();
     let is_valid = ["Checksum:", "Validation hash:"].iter().all(|s| line(s).ends_with("(valid)"));
-    match is_valid && line("Project name:").ends_with(" csi-node") {
+    let is_named = project.is_none_or(|name| line("Project name:").ends_with(&format!(" {name}")));
+    match is_valid && is_named {
         true => Ok(()),
         false => Err(format!("esptool finds no sound image: {info}")),
     }
@@ -152,10 +162,12 @@ mod tests {
     #[test]
     fn esptool_must_find_checksum_hash_and_name() {
         let good = "Checksum: 0xab (valid)\nValidation hash: 42 (valid)\nProject name: csi-node\n";
-        assert_eq!(judge_info(good), Ok(()));
+        let judge = |info: &str| judge_info(info, Some("csi-node"));
+        assert_eq!(judge(good), Ok(()));
         for wrong in ["0xab (valid)", "42 (valid)", "csi-node"] {
-            assert!(judge_info(&good.replace(wrong, "x (invalid)")).is_err(), "{wrong}");
+            assert!(judge(&good.replace(wrong, "x (invalid)")).is_err(), "{wrong}");
         }
+        assert_eq!(judge_info(&good.replace("csi-node", ""), None), Ok(()));
     }
 
     #[test]
