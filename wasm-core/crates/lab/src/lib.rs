@@ -10,6 +10,7 @@ pub mod codes;
 pub mod colour;
 pub mod comparison;
 pub mod dataset;
+pub mod device;
 pub mod divergence;
 pub mod figure;
 pub mod labels;
