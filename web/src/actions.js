@@ -23,9 +23,10 @@ const control = (key) => (/** @type {Parameters<NonNullable<Action["matches"]>>[
   e.key.toLowerCase() === key && (e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey;
 
 /**
- * @param {Pick<import("./player.js").Player, "toggle" | "stepFrames" | "stepSeconds" | "home" | "end" | "faster" | "loop">} player
+ * @param {Pick<import("./player.js").Player, "toggle" | "stepFrames" | "stepSeconds" | "home" | "end" | "faster" | "loop" | "follow">} player
  * @param {{room: (room: import("./store.js").Room) => void, open: () => void, palette: () => void, help: () => void,
- *   escape: () => void, theme: () => void, side: () => void, zoom: (factor: number) => void, pan: (views: number) => void, letters: () => void, builtIn: () => void}} page
+ *   escape: () => void, theme: () => void, side: () => void, zoom: (factor: number) => void, pan: (views: number) => void, letters: () => void, builtIn: () => void,
+ *   label: () => void, editLabel: () => void, saveLabels: () => void, liveEnd: () => void, liveSave: () => void}} page
  * @returns {Action[]}
  */
 export function makeActions(player, page) {
@@ -44,6 +45,12 @@ export function makeActions(player, page) {
     { id: "zoom-out", name: "Zoom out: more seconds", keys: "S", matches: character("s"), letter: true, run: () => page.zoom(2) },
     { id: "pan-left", name: "A quarter of the view back", keys: "A", matches: character("a"), letter: true, run: () => page.pan(-0.25) },
     { id: "pan-right", name: "A quarter of the view on", keys: "D", matches: character("d"), letter: true, run: () => page.pan(0.25) },
+    { id: "follow", name: "Live: follow the newest frame", keys: "F", matches: character("f"), letter: true, run: player.follow },
+    { id: "live-end", name: "Live: stop", run: page.liveEnd },
+    { id: "live-save", name: "Live: save the recording", run: page.liveSave },
+    { id: "label", name: "Label: begin or end at the cursor", keys: "M", matches: character("m"), letter: true, run: page.label },
+    { id: "label-edit", name: "Label: edit the one at the cursor", keys: "E", matches: character("e"), letter: true, run: page.editLabel },
+    { id: "label-save", name: "Label: save all beside the recording", run: page.saveLabels },
     { id: "room-recording", name: "Room: Recording", keys: "1", matches: character("1"), letter: true, run: () => page.room("recording") },
     { id: "room-attention", name: "Room: Attention", keys: "2", matches: character("2"), letter: true, run: () => page.room("attention") },
     { id: "room-model", name: "Room: Model", keys: "3", matches: character("3"), letter: true, run: () => page.room("model") },

@@ -6,6 +6,8 @@
 /** @typedef {import("../pkg/wasm_core.js").Lab} WasmLab */
 /** @typedef {import("../pkg/wasm_core.js").Replay} Replay */
 /** @typedef {import("../pkg/wasm_core.js").RecordingInfo} RecordingInfo */
+/** @typedef {import("../pkg/wasm_core.js").LiveInfo} LiveInfo */
+/** @typedef {import("../pkg/wasm_core.js").LabelInfo} LabelInfo */
 /** @typedef {import("../pkg/wasm_core.js").PipelineInfo} PipelineInfo */
 /** @typedef {import("../pkg/wasm_core.js").PipelineDto} PipelineDto */
 /** @typedef {import("../pkg/wasm_core.js").BlobInfo} BlobInfo */

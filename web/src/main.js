@@ -2,7 +2,9 @@
 // Wires the page: state, wasm, rooms, time line, opening. Holds no logic of its own.
 import { makeActions } from "./actions.js";
 import { Journal } from "./journal.js";
+import { createLabels } from "./labels.js";
 import { loadLab } from "./lab.js";
+import { createLive } from "./live.js";
 import { acceptDrops, createOpening } from "./opening.js";
 import { createPlayer } from "./player.js";
 import { mountAttention } from "./rooms/attention.js";
@@ -29,6 +31,8 @@ import { listen } from "./ui/shortcuts.js";
  * @property {Notices} notices
  * @property {(thrown: unknown, about?: string) => void} fail
  * @property {AbortSignal} signal
+ * @property {import("./live.js").Live} live
+ * @property {import("./labels.js").Labels} labels
  */
 
 const BUILT_IN = "fixtures/recordings/walking_esp32_107hz.csv";
@@ -59,8 +63,11 @@ async function main() {
   journal.add("info", `csi-lab ${wasm.version()} is ready`);
 
   const player = createPlayer(wasm, store);
+  const shared = { lab, wasm, store, player, journal, notices, fail: notices.fail, signal };
+  const labels = createLabels(shared);
+  const live = createLive({ ...shared, labels });
   /** @type {Ctx} */
-  const ctx = { lab, wasm, store, player, journal, notices, fail: notices.fail, signal };
+  const ctx = { ...shared, labels, live };
   const opening = createOpening(ctx);
 
   const setLetters = (/** @type {boolean} */ letters) => {
@@ -73,14 +80,20 @@ async function main() {
     open: opening.choose,
     palette: () => openPalette(actions),
     help: () => openHelp(actions, store, setLetters),
-    escape: () => { if (!notices.dismiss() && innerWidth < 720) store.update({ sideOpen: false }); },
+    escape: () => { if (!labels.cancel() && !notices.dismiss() && innerWidth < 720) store.update({ sideOpen: false }); },
     theme: nextTheme,
     side,
     zoom: (factor) => store.update({ viewS: Math.min(Math.max(10, player.span()), Math.max(0.5, store.state.viewS * factor)) }),
     pan: (views) => player.stepSeconds(views * store.state.viewS),
     letters: () => setLetters(!store.state.letters),
     builtIn: () => void openBuiltIn(opening, notices),
+    label: labels.toggle,
+    editLabel: () => labels.edit(),
+    saveLabels: () => void labels.save(),
+    liveEnd: () => void live.end(),
+    liveSave: () => void live.save(),
   });
+  addEventListener("beforeunload", (event) => { if (live.running() || store.state.unsaved) event.preventDefault(); }, { signal });
   listen(actions, store, signal);
   acceptDrops((files) => void opening.openFiles(files), signal);
   fillBar(ctx, { open: opening.choose, palette: () => openPalette(actions), help: () => openHelp(actions, store, setLetters), side });
@@ -98,6 +111,7 @@ async function main() {
     if (changed.has("playing")) journal.add("info", `${playing ? "play" : "pause"} at ${seconds.toFixed(2)} s, speed ${speed}`);
   }, { signal });
   await openBuiltIn(opening, notices);
+  return ctx;
 }
 
 /** @param {ReturnType<typeof createOpening>} opening @param {Notices} notices */
@@ -174,4 +188,6 @@ function offerAttention({ store, notices, signal }) {
   }, over.signal);
 }
 
-main().catch((error) => console.error(error));
+/** What the rooms share, once the lab has started: tests feed boards of their own through it. */
+export const page = main();
+page.catch((error) => console.error(error));

@@ -1,6 +1,7 @@
 // @ts-check
 // Opening files: streamed to the worker in pieces, with progress and Cancel. What was open stays
 // open until the new file was read to its end.
+import { LABEL_FILE } from "./labels.js";
 import { LabError } from "./lab.js";
 import { button, byId, h } from "./ui/dom.js";
 import { bytes, duration, integer } from "./ui/format.js";
@@ -14,7 +15,7 @@ const BLOB_LIMIT_BYTES = 64 << 20;
  * @typedef {ReturnType<typeof createOpening>} Opening
  * @param {import("./main.js").Ctx} ctx
  */
-export function createOpening({ lab, store, player, journal, notices }) {
+export function createOpening({ lab, store, player, journal, notices, live, labels }) {
   /** @type {{cancelled: boolean, done: Promise<void>} | null} */
   let current = null;
 
@@ -26,10 +27,11 @@ export function createOpening({ lab, store, player, journal, notices }) {
     store.update({ changing: true });
     try {
       const recording = await act();
-      const [times, pipeline, subcarriers] = await Promise.all([lab.times(), lab.pipeline(), lab.subcarriers()]);
+      const [times, pipeline, subcarriers, marks] = await Promise.all([lab.times(), lab.pipeline(), lab.subcarriers(), lab.marks()]);
       const useful = subcarriers.filter((s) => s.useful);
       const pair = useful[Math.floor(useful.length / 3)]?.pair ?? 0;
-      player.load(times, { recording, pipeline, pair, changing: false, revision: store.state.revision + 1 });
+      // Another stream of a recording that grows goes on where the cursor is.
+      player.load(times, { recording, pipeline, pair, marks, marking: null, loads: store.state.loads + 1, changing: false, revision: store.state.revision + 1 }, { stay: live.running() });
       return recording;
     } catch (error) {
       // What was asked meanwhile was dropped: the new revision has it asked again.
@@ -64,7 +66,10 @@ export function createOpening({ lab, store, player, journal, notices }) {
         journal.add("info", `opening ${file.name} was cancelled; the recording before is still open`);
         return false;
       }
+      if (live.running()) await live.end();
+      const left = await live.leaving();
       const info = await adopt(() => lab.openFinish());
+      left();
       performance.measure("lab:open", { start: started });
       const { skipped, sentences } = await lab.doctor();
       const lost = Object.entries(skipped).map(([reason, count]) => `${integer(count)} ${reason}`).join(", ");
@@ -116,19 +121,22 @@ export function createOpening({ lab, store, player, journal, notices }) {
     }
   }
 
-  /** Opens what was dropped or chosen: the first recording, the first weight file. @param {Iterable<File>} files */
+  /** Opens what was dropped or chosen: the first recording, the first weight file, the first label file. @param {Iterable<File>} files */
   async function openFiles(files) {
     const all = [...files];
     const blob = all.find((file) => file.name.toLowerCase().endsWith(".rvne"));
-    const recording = all.find((file) => !/\.rvne$|\.meta\.json$/i.test(file.name));
-    const left = all.filter((file) => file !== blob && file !== recording);
+    const marks = all.find((file) => LABEL_FILE.test(file.name));
+    const recording = all.find((file) => !/\.rvne$|\.meta\.json$/i.test(file.name) && !LABEL_FILE.test(file.name));
+    const left = all.filter((file) => file !== blob && file !== recording && file !== marks);
     if (blob) await openBlob(blob);
+    // Labels belong to the recording beside them, else to the one that is open.
+    const ready = recording ? await openRecording(recording) : true;
+    if (marks && ready) await labels.open(marks);
     if (recording) {
-      await openRecording(recording);
       if (!blob && store.state.room !== "attention") store.update({ room: "recording" });
     }
     for (const file of left) {
-      const why = /\.meta\.json$/i.test(file.name) ? "it describes another file and holds no frames" : "one recording is open at a time";
+      const why = /\.meta\.json$/i.test(file.name) ? "it describes another file and holds no frames" : LABEL_FILE.test(file.name) ? "one label file is read at a time" : "one recording is open at a time";
       journal.add("info", `${file.name} was not opened: ${why}`);
       notices.tell(`${file.name} was not opened`, `Reason: ${why}.`, [], "left-out");
     }

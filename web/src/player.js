@@ -9,6 +9,8 @@ export function createPlayer(wasm, store) {
   /** @type {import("./lab.js").Replay | null} */
   let replay = null;
   let ticking = false;
+  /** The times of the frames, with room for more while a recording grows. */
+  let room = /** @type {Float64Array} */ (new Float64Array());
 
   function publish() {
     if (!replay) return;
@@ -24,6 +26,8 @@ export function createPlayer(wasm, store) {
     if (!replay?.playing) return;
     // The time of now, not the frame's: play() started from performance.now() as well.
     replay.advance(performance.now());
+    // Who played up to the newest frame of a live recording has caught up with it.
+    if (store.state.live && !replay.playing) store.update({ following: true });
     publish();
   }
 
@@ -31,25 +35,52 @@ export function createPlayer(wasm, store) {
   const on = (act) => () => {
     if (replay && replay.frameCount > 0) {
       act(replay);
+      if (store.state.live) store.update({ following: !replay.playing && replay.frame === replay.frameCount - 1 });
       publish();
     }
   };
+  const follow = on((r) => { r.pause(); r.end(); });
 
   return {
     /**
      * Starts over with the times of a recording; speed and loop stay. What else changes with the
      * recording is told in the same breath, so that nobody sees half of it.
      * @param {Float64Array} times @param {Partial<import("./store.js").State>} [others]
+     * @param {{stay?: boolean}} [options]  stay: it is the same recording, and the cursor keeps its time
      */
-    load(times, others) {
+    load(times, others, { stay = false } = {}) {
+      const { seconds, playing, following, live, loads } = store.state;
       replay?.free();
+      room = times;
       replay = new wasm.Replay(times);
       replay.setSpeed(store.state.speed);
       replay.setLooping(store.state.looping);
-      store.update({ ...others, times, frame: replay.frame, seconds: replay.seconds, playing: replay.playing });
+      if (stay) {
+        if (live && following) replay.end();
+        else replay.seekSeconds(seconds);
+        if (playing) replay.play(performance.now());
+      }
+      store.update({ loads: stay ? loads : loads + 1, ...others, times, frame: replay.frame, seconds: replay.seconds, playing: replay.playing });
       publish();
     },
-    toggle: on((r) => r.toggle(performance.now())),
+    /** Appends the times of frames that came since. @param {Float64Array} more */
+    append(more) {
+      if (!replay) return;
+      const had = store.state.times.length;
+      if (had + more.length > room.length) {
+        const wider = new Float64Array(Math.max(1024, 2 * (had + more.length)));
+        wider.set(store.state.times);
+        room = wider;
+      }
+      room.set(more, had);
+      replay.append(more);
+      if (store.state.following) replay.end();
+      store.update({ times: room.subarray(0, had + more.length), frame: replay.frame, seconds: replay.seconds });
+    },
+    /** To the newest frame of a live recording, and on with it. */
+    follow,
+    // At the newest frame of a live recording there is nothing to play yet: Space stays where it is.
+    toggle: () => (store.state.live && store.state.following ? store.update({ following: false }) : on((r) => r.toggle(performance.now()))()),
     loop: on((r) => r.setLooping(!r.looping)),
     home: on((r) => r.home()),
     end: on((r) => r.end()),

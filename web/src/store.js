@@ -5,6 +5,7 @@ import { initialPattern } from "./patterns.js";
 /**
  * @typedef {"recording" | "attention" | "model" | "log"} Room
  * @typedef {import("./patterns.js").PatternSettings & {n: number, head: number, layer: number, magnitude: number}} AttentionSettings
+ * @typedef {import("./lab.js").LiveInfo & {device: string, name: string}} LiveState
  * @typedef {{
  *   room: Room,
  *   dark: boolean,
@@ -13,6 +14,12 @@ import { initialPattern } from "./patterns.js";
  *   recording: import("./lab.js").RecordingInfo | null,
  *   revision: number,
  *   changing: boolean,
+ *   loads: number,
+ *   live: LiveState | null,
+ *   following: boolean,
+ *   unsaved: boolean,
+ *   marks: import("./lab.js").LabelInfo[],
+ *   marking: number | null,
  *   times: Float64Array,
  *   frame: number,
  *   seconds: number,
@@ -38,6 +45,12 @@ export function initialState() {
     recording: null,
     revision: 0, // grows whenever the same recording must be drawn anew: stream, order, mask
     changing: false, // the worker may already hold another recording or stream than the page shows
+    loads: 0, // grows whenever another recording or stream is opened
+    live: null, // what is known of the live recording under way
+    following: false, // the cursor goes with the newest frame
+    unsaved: false, // the open recording was live, and its bytes are not saved
+    marks: [], // labels that the user put
+    marking: null, // seconds at which a label was begun
     times: new Float64Array(),
     frame: 0,
     seconds: 0,
@@ -84,5 +97,6 @@ export class Store extends EventTarget {
 /** Returns the word and name that every plot and export carries.
  *  @param {State} state @returns {{word: string, name: string}} */
 export function sourceOf(state) {
-  return state.recording ? { word: state.recording.source, name: state.recording.name } : { word: "", name: "" };
+  const { recording } = state;
+  return recording ? { word: recording.source, name: recording.device ?? recording.name } : { word: "", name: "" };
 }

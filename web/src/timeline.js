@@ -7,14 +7,19 @@ import { badge } from "./ui/badge.js";
 import { latest, ofRecording } from "./ui/latest.js";
 import { pixelRatio } from "./ui/plot.js";
 
+/** Labels drawn of each kind: more would not be told apart. */
+const MOST_LABELS = 400;
+/** How often the strip of a recording that grows is drawn anew. */
+const GROW_MS = 1000;
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
 /** @param {HTMLElement} root @param {import("./main.js").Ctx} ctx */
-export function mountTimeline(root, { lab, store, player, signal, fail }) {
+export function mountTimeline(root, { lab, store, player, signal, fail, labels: marks }) {
   const play = button("Play", player.toggle, { class: "button primary play", "aria-keyshortcuts": "Space", id: "play" });
   const speed = h("select", { "aria-label": "Speed", class: "wide", on: { change: () => player.setSpeed(Number(speed.value)) } },
     ...SPEEDS.map((s) => h("option", { value: s }, `${s} ×`)));
   const loop = button("Loop", player.loop, { class: "button wide", "aria-keyshortcuts": "L" });
+  const follow = button("Follow", player.follow, { class: "button", id: "follow", hidden: true, "aria-keyshortcuts": "F", title: "Go with the newest frame (F)" });
   const strip = h("canvas", { role: "img", "aria-label": "Motion over the recording" });
   const rows = h("div", { class: "line-window", hidden: true });
   const labels = h("div", { class: "line-labels" });
@@ -25,7 +30,7 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
   const time = h("output", { id: "time" });
   const total = h("output", { class: "total" });
   const frame = h("output", { class: "quiet-text frame", id: "frame" });
-  root.append(h("div", { class: "transport" }, play, speed, loop), hit, h("div", { class: "line-readout" }, h("div", null, time, " ", total), frame));
+  root.append(h("div", { class: "transport" }, play, follow, speed, loop), hit, h("div", { class: "line-readout" }, h("div", null, time, " ", total), frame));
 
   /** @type {{x: Float64Array, min: Float32Array, max: Float32Array} | null} */
   let motion = null;
@@ -37,7 +42,7 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
     const width = (strip.width = Math.round(hit.clientWidth * ratio));
     const height = (strip.height = Math.round(hit.clientHeight * ratio));
     if (!context || !motion || width === 0) return;
-    const lane = store.state.recording?.labels.length ? 14 * ratio : 0;
+    const lane = store.state.recording?.labels.length || store.state.marks.length ? 14 * ratio : 0;
     const span = player.span();
     // NaN marks a column without a frame.
     const top = motion.max.reduce((a, b) => (b > a ? b : a), 0);
@@ -59,12 +64,18 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
 
   function drawLabels() {
     const span = player.span();
-    labels.replaceChildren(...(store.state.recording?.labels ?? []).slice(0, 400).map(({ startS, endS, name }) => {
-      const span_ = h("span", { title: name }, name);
-      span_.style.left = `${(100 * startS) / span}%`;
-      span_.style.width = `${(100 * Math.max(0, endS - startS)) / span}%`;
-      return span_;
-    }));
+    /** @param {number} startS @param {number} endS @param {HTMLElement} element */
+    const place = (startS, endS, element) => {
+      element.style.left = `${(100 * startS) / span}%`;
+      element.style.width = `${(100 * Math.max(0, endS - startS)) / span}%`;
+      return element;
+    };
+    const { recording, marks: own, marking, seconds } = store.state;
+    labels.replaceChildren(
+      ...(recording?.labels ?? []).slice(0, MOST_LABELS).map(({ startS, endS, name }) => place(startS, endS, h("span", { title: name }, name))),
+      ...own.slice(0, MOST_LABELS).map(({ startS, endS, name }, index) => place(startS, endS,
+        h("span", { class: "own", title: `${name}: press to edit`, on: { pointerdown: (/** @type {Event} */ event) => event.stopPropagation(), click: () => marks.edit(index) } }, name))),
+      ...(marking === null ? [] : [place(Math.min(marking, seconds), Math.max(marking, seconds), h("span", { class: "own begun" }, "label…"))]));
   }
 
   store.watch(["frame", "seconds", "times", "attention", "pipeline"], (state) => {
@@ -84,14 +95,25 @@ export function mountTimeline(root, { lab, store, player, signal, fail }) {
     hit.setAttribute("aria-valuenow", state.seconds.toFixed(2));
     hit.setAttribute("aria-valuetext", `${clock(state.seconds)}, ${frame.value}`);
   }, signal);
-  store.watch(["playing", "looping", "speed", "recording"], (state) => {
-    play.textContent = state.playing ? "Pause" : "Play";
+  store.watch(["playing", "looping", "speed", "recording", "live", "following"], (state) => {
+    follow.hidden = !(state.live && state.live.revision > 0);
+    follow.setAttribute("aria-pressed", String(state.following));
+    play.textContent = state.playing || (state.live && state.following) ? "Pause" : "Play";
     play.disabled = loop.disabled = speed.disabled = state.recording === null;
     loop.setAttribute("aria-pressed", String(state.looping));
     speed.value = String(SPEEDS.reduce((a, b) => (Math.abs(b - state.speed) < Math.abs(a - state.speed) ? b : a)));
   }, signal);
   store.watch(["revision"], () => { drawLabels(); ask(); }, signal);
   store.watch(["dark"], drawStrip, signal);
+  store.watch(["marks"], () => { drawLabels(); drawStrip(); }, signal);
+  store.watch(["marking", "seconds"], (state) => { if (state.marking !== null || labels.querySelector(".begun")) drawLabels(); }, signal);
+  let grewAt = 0;
+  store.watch(["times"], (state) => {
+    if (!state.live || performance.now() - grewAt < GROW_MS) return;
+    grewAt = performance.now();
+    drawLabels();
+    ask();
+  }, signal);
 
   let width = 0;
   const sizes = new ResizeObserver(() => {

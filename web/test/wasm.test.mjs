@@ -55,6 +55,37 @@ test("the built-in recording opens and is described", () => {
   assert.ok(doctor.sentences.length > 1 && doctor.sentences.every((s) => typeof s === "string"));
 });
 
+test("a recording that grows is described, asked, labelled and ended", () => {
+  const lab = new core.Lab();
+  lab.liveBegin("live.csv", "ESP32");
+  assert.equal(lab.livePush(new TextEncoder().encode("boot\r\n"), 0).revision, 0);
+  let live = lab.livePush(walking.subarray(0, 100_000), 5);
+  const known = live.frames;
+  assert.ok(known > 100 && live.revision === 1 && live.beginsAt === 6, JSON.stringify(live));
+  const replay = new core.Replay(lab.times());
+  live = lab.livePush(walking.subarray(100_000, 150_000), 10);
+  assert.deepEqual([live.revision, live.full, live.skipped], [1, false, {}]);
+  const more = lab.times(known);
+  assert.ok(more instanceof Float64Array && more.length === live.frames - known);
+  replay.append(more);
+  replay.end();
+  assert.equal(replay.frame, live.frames - 1);
+  assert.ok(Math.abs(replay.seconds - live.spanS) < 1e-9);
+  const info = lab.recording();
+  assert.deepEqual([info.source, info.device, info.frames], ["LIVE", "ESP32", live.frames]);
+  isRaster(lab.waterfall({ startS: 0, endS: live.spanS, columns: 100, kind: "amplitude", gain: true, usefulOnly: true, dark: false }));
+  assert.deepEqual(lab.mark({ startS: 0.5, endS: 1, name: "walking" }), [{ startS: 0.5, endS: 1, name: "walking" }]);
+  assert.equal(lab.mark({ index: 0, startS: 0.5, endS: 0.75, name: "still" })[0].name, "still");
+  assert.throws(() => lab.mark({ startS: 1, endS: 1, name: "x" }), (error) => error.code === "labels/range");
+  const text = lab.labelsJson();
+  const ended = lab.liveEnd();
+  assert.deepEqual([ended.source, ended.device], ["RECORDED", null]);
+  assert.throws(() => lab.livePush(walking.subarray(0, 9), 20), (error) => error.code === "lab/not-live");
+  assert.deepEqual(lab.unmark(0), []);
+  // The last line was cut, so that the end has a frame less or as many, and labels fit either way but for the count.
+  assert.deepEqual(lab.labelsOpen(new TextEncoder().encode(text)), { marks: [{ startS: 0.5, endS: 0.75, name: "still" }], fits: ended.frames === live.frames });
+});
+
 test("rasters and series have the promised shapes", () => {
   const { lab, info } = opened();
   const range = { startS: 0, endS: info.spanS, columns: 300 };

@@ -4,6 +4,8 @@ import { facts, group, h, table } from "../ui/dom.js";
 import { bytes, duration, hertz, integer } from "../ui/format.js";
 import { mountPipeline } from "./pipeline.js";
 import { mountOutputs } from "./outputs.js";
+import { mountLabelList } from "./recording-labels.js";
+import { mountLivePanel } from "./recording-live.js";
 
 /** @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{adopt: import("../opening.js").Opening["adopt"]}} opening */
 export function mountRecordingSide(side, ctx, opening) {
@@ -12,7 +14,9 @@ export function mountRecordingSide(side, ctx, opening) {
   const layout = group("Streams and order");
   const features = group("Features");
   const outputs = group("Model output at the cursor");
-  side.append(doctor.root, layout.root, features.root, outputs.root);
+  const labels = group("Labels");
+  side.append(mountLivePanel(ctx), doctor.root, labels.root, layout.root, features.root, outputs.root);
+  mountLabelList(labels.inside, ctx);
   mountPipeline(features.inside, ctx);
   mountOutputs(outputs.inside, ctx);
 
@@ -39,13 +43,14 @@ export function mountRecordingSide(side, ctx, opening) {
   }
 
   // Whatever is opened anew starts with what the lab decides by itself.
-  store.watch(["times"], () => { order.value = "auto"; }, signal);
+  store.watch(["loads"], () => { order.value = "auto"; }, signal);
   store.watch(["recording", "revision"], async ({ recording }) => {
     if (!recording) {
       doctor.inside.replaceChildren(h("p", { class: "quiet-text" }, "No recording is open."));
       return;
     }
-    stream.replaceChildren(...recording.streams.map((s, i) => h("option", { value: i }, `${s.name} · ${integer(s.frames)} frames · ${hertz(s.rateHz)}`)));
+    // A list that is open stays open while frames come.
+    if (document.activeElement !== stream) stream.replaceChildren(...recording.streams.map((s, i) => h("option", { value: i }, `${s.name} · ${integer(s.frames)} frames · ${hertz(s.rateHz)}`)));
     stream.value = String(recording.selected);
     order.hidden = recording.order === "features";
     orderNote.textContent = recording.order === "features" ? "These are features that the node computed, not subcarriers." : `Order: ${recording.order}, ${recording.orderDecidedBy}.`;

@@ -34,6 +34,7 @@ export function mountRecording(root, side, ctx, opening) {
   /** @type {Tile | null} */
   let tile = null;
   let asked = "";
+  let shownName = "";
   /** @type {import("../lab.js").Subcarrier[]} */
   let subcarriers = [];
   /** @type {{k: Float64Array, amplitude: Float32Array, role: string[]} | null} */
@@ -201,8 +202,9 @@ export function mountRecording(root, side, ctx, opening) {
       subcarriers = await lab.subcarriers();
     } catch (error) { fail(error); }
     if (store.state.recording !== recording) return;
-    tile = null;
-    spectrum = null;
+    // While it grows, what is there stays until there is more.
+    if (recording.source !== "LIVE" || recording.name !== shownName) tile = spectrum = null;
+    shownName = recording.name;
     drawMap();
     waterfall.heading.textContent = features() ? "Features over time" : "Waterfall";
     spectrumPlot.heading.textContent = features() ? "At the cursor" : "Spectrum";
@@ -213,6 +215,7 @@ export function mountRecording(root, side, ctx, opening) {
     fillIntro(recording);
     refresh();
   }, signal);
+  store.watch(["recording"], ({ recording }) => { if (recording?.source === "LIVE") fillIntro(recording); }, signal);
   const sizes = new ResizeObserver(() => follow());
   sizes.observe(waterfall.body);
   signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
@@ -236,7 +239,7 @@ export function mountRecording(root, side, ctx, opening) {
     } else {
       const rate = recording.rateHz ? `, ${recording.rateHz.toFixed(1)} frames a second` : "";
       intro.replaceChildren(h("p", null, `${recording.frames.toLocaleString("en")} frames over ${clock(recording.spanS)}${rate}.`),
-        h("p", { class: "quiet-text" }, `Opened from this computer. ${recording.clock.charAt(0).toUpperCase()}${recording.clock.slice(1)}.`));
+        h("p", { class: "quiet-text" }, `${recording.source === "LIVE" ? `Live from ${recording.device}.` : "Opened from this computer."} ${recording.clock.charAt(0).toUpperCase()}${recording.clock.slice(1)}.`));
     }
   }
 }

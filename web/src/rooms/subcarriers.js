@@ -113,7 +113,7 @@ export function mountSubcarrierMap(root, { lab, store, signal, fail, journal }, 
     event.preventDefault();
   }, { signal });
   // Whatever is opened anew starts with the automatic mask.
-  store.watch(["times"], () => { automatic.hidden = true; }, signal);
+  store.watch(["loads"], () => { automatic.hidden = true; }, signal);
   const sizes = new ResizeObserver(draw);
   sizes.observe(canvas);
   signal.addEventListener("abort", () => sizes.disconnect(), { once: true });

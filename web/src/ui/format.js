@@ -84,3 +84,9 @@ export function csv(source, columns, rows) {
   const comment = `# source: ${source.replace(/[\r\n]+/g, " ")}`;
   return [comment, columns.map(cell).join(","), ...rows.map((row) => row.map(cell).join(","))].join("\n") + "\n";
 }
+
+/** Names a live recording by the moment it began. @param {Date} now @returns {string} live-20261121-051233.csv, in the time of this computer */
+export function liveName(now) {
+  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
+  return `live-${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}.csv`;
+}

@@ -54,7 +54,7 @@ export function openPalette(actions) {
 export function openHelp(actions, store, setLetters) {
   if (document.querySelector("dialog[open]")) return;
   const rows = actions.filter((action) => action.keys);
-  const letters = check("Keys of one character ([ ] L ? 1–4 W A S D) act", store.state.letters, setLetters);
+  const letters = check("Keys of one character ([ ] L M E F ? 1–4 W A S D) act", store.state.letters, setLetters);
   openDialog("Help and keys", h("div", { class: "body" },
     h("p", null, "Open a recording of Wi-Fi channel state and look at it in Recording. See in Attention what a small attention model reads from it with sparse and with dense attention and how far the two differ. Make or inspect weights in Model. Everything stays on this computer; nothing is uploaded."),
     h("h3", null, "Keys"),

@@ -7,8 +7,9 @@ import { actionFor, makeActions } from "../../src/actions.js";
 const ran = [];
 const note = (/** @type {string} */ name) => (/** @type {unknown[]} */ ...args) => { ran.push([name, ...args].join(" ")); };
 const actions = makeActions(
-  { toggle: note("toggle"), stepFrames: note("frames"), stepSeconds: note("seconds"), home: note("home"), end: note("end"), faster: note("faster"), loop: note("loop") },
-  { room: note("room"), open: note("open"), palette: note("palette"), help: note("help"), escape: note("escape"), theme: note("theme"), side: note("side"), letters: note("letters"), zoom: note("zoom"), pan: note("pan"), builtIn: note("built-in") });
+  { toggle: note("toggle"), stepFrames: note("frames"), stepSeconds: note("seconds"), home: note("home"), end: note("end"), faster: note("faster"), loop: note("loop"), follow: note("follow") },
+  { room: note("room"), open: note("open"), palette: note("palette"), help: note("help"), escape: note("escape"), theme: note("theme"), side: note("side"), letters: note("letters"), zoom: note("zoom"), pan: note("pan"), builtIn: note("built-in"),
+    label: note("label"), editLabel: note("edit-label"), saveLabels: note("save-labels"), liveEnd: note("live-end"), liveSave: note("live-save") });
 
 /** @param {string} key @param {{ctrl?: boolean, shift?: boolean, editing?: boolean, letters?: boolean}} [how] */
 function press(key, { ctrl = false, shift = false, editing = false, letters = true } = {}) {
@@ -26,6 +27,9 @@ test("each key does what the help says", () => {
   assert.equal(press("2"), "room attention");
   assert.equal(press("w"), "zoom 0.5");
   assert.equal(press("d"), "pan 0.25");
+  assert.equal(press("m"), "label");
+  assert.equal(press("e"), "edit-label");
+  assert.equal(press("f"), "follow");
   assert.equal(press("?", { shift: true }), "help");
   assert.equal(press("k", { ctrl: true }), "palette");
   assert.equal(press("o", { ctrl: true }), "open");

@@ -22,6 +22,9 @@ test("file names lose what a file system refuses", () => {
   assert.equal(format.fileName("../../etc"), "etc");
   assert.equal(format.fileName("///"), "file");
 });
+test("a live recording is named by the moment it began", () => {
+  assert.equal(format.liveName(new Date(2026, 10, 3, 5, 7, 9)), "live-20261103-050709.csv");
+});
 test("tables name their source first and quote what needs it", () => {
   assert.equal(format.csv("RECORDED x\ny", ["a", "b"], [[1, 'say "hi", twice']]), '# source: RECORDED x y\na,b\n1,"say ""hi"", twice"\n');
 });

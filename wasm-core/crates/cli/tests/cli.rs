@@ -495,6 +495,31 @@ fn doctor_speaks_sentences_without_json() {
 }
 
 #[test]
+fn doctor_reads_the_label_file_beside_a_recording() {
+    let folder = scratch("doctor_labels");
+    let path = folder.join("walk.csv");
+    std::fs::copy(fixture("recordings/walking_esp32_107hz.csv"), &path).expect("copied");
+    assert!(json(&["doctor", text(&path), "--json"])["marks"].is_null());
+    let labels = folder.join("walk.csv.labels.json");
+    let file = |frames: u32| {
+        format!(
+            r#"{{"format":"csi-lab.labels","version":1,"recording":"walk.csv","frames":{frames},"intervals":[
+            {{"start_micros":0,"end_micros":1000000,"label":"still"}},
+            {{"start_micros":1000000,"end_micros":999999999,"label":"walking"}}]}}"#
+        )
+    };
+    std::fs::write(&labels, file(2400)).expect("written");
+    let marks = &json(&["doctor", text(&path), "--json"])["marks"];
+    assert_eq!((marks["intervals"].as_u64(), marks["fits"].as_bool()), (Some(2), Some(true)));
+    let frames = |name: &str| marks["frames"][name].as_u64().expect("frames");
+    assert_eq!(frames("still") + frames("walking"), 2400);
+    std::fs::write(&labels, file(7)).expect("written");
+    assert!(ok(&["doctor", text(&path)]).contains("another number of frames"));
+    std::fs::write(&labels, "{").expect("written");
+    assert!(refused(&["doctor", text(&path)]).contains("walk.csv.labels.json: line 1"));
+}
+
+#[test]
 fn doctor_refuses_what_is_no_recording() {
     let folder = scratch("doctor_refused");
     for (name, bytes) in [
