@@ -14,6 +14,10 @@ use alloc::vec::Vec;
 const COMMAND_MICROS: u64 = 1_000_000;
 /// How long a sync may take, in microseconds.
 const SYNC_MICROS: u64 = 100_000;
+/// How often a ROM answers a sync.
+const REPLIES_TO_SYNC: u32 = 8;
+/// How long the next of them may take, in microseconds.
+const QUIET_MICROS: u64 = 20_000;
 /// How long a port may take to change its speed, in microseconds.
 const BAUD_MICROS: u64 = 5_000_000;
 /// What both sides get to settle at another speed, in microseconds.
@@ -154,11 +158,16 @@ impl Session {
     /// before those to a sync.
     pub async fn sync(&self, tries: u32) -> Result<bool, FlashError> {
         self.io.stop_listening();
+        let op = Command::Sync.op();
         for _ in 0..tries {
             self.io.send(&Command::Sync);
-            let answer = self.io.answer(Command::Sync.op(), SYNC_MICROS).await?;
+            let answer = self.io.answer(op, SYNC_MICROS).await?;
             // A stub answers with zeros; its replies have another shape, so it is no help.
             if answer.is_some_and(|answer| answer.reply().is_some_and(|r| r.value != 0)) {
+                let mut more = REPLIES_TO_SYNC - 1;
+                while more > 0 && self.io.answer(op, QUIET_MICROS).await?.is_some() {
+                    more -= 1;
+                }
                 return Ok(true);
             }
         }
@@ -292,8 +301,7 @@ impl Session {
         if self.config.cable == Cable::SerialJtag || wanted == BAUD || self.slow {
             return Ok(());
         }
-        let changed = self.ask(&Command::ChangeBaud(wanted), COMMAND_MICROS).await.is_ok();
-        if changed {
+        if self.ask_while_there(&Command::ChangeBaud(wanted)).await? {
             self.io.sleep(SETTLE_MICROS).await?;
             self.io.set_baud(wanted, BAUD_MICROS).await?;
             self.io.sleep(SETTLE_MICROS).await?;
@@ -392,8 +400,12 @@ impl Session {
     async fn restart(&mut self) -> Result<(), FlashError> {
         if self.io.chip().is_some() && self.sync(3).await? {
             let clear = Command::WriteReg { address: register::FORCED_DOWNLOAD, value: 0, mask: 1 };
-            self.io.send(&clear);
-            self.io.answer(clear.op(), COMMAND_MICROS).await?;
+            self.ask_while_there(&clear).await?;
+            if self.io.baud() != BAUD {
+                // Where the restart fails, the loader is to be found at its first speed.
+                self.ask_while_there(&Command::ChangeBaud(BAUD)).await?;
+                self.io.sleep(SETTLE_MICROS).await?;
+            }
         }
         self.io.set_chip(None);
         self.io.set_baud(BAUD, BAUD_MICROS).await?;
@@ -416,6 +428,14 @@ impl Session {
             }
         }
         Err(FlashError::NotRestarted)
+    }
+
+    /// Asks a command that may fail, but not for want of a port.
+    async fn ask_while_there(&self, command: &Command<'_>) -> Result<bool, FlashError> {
+        match self.ask(command, COMMAND_MICROS).await {
+            Err(FlashError::Lost) => Err(FlashError::Lost),
+            answer => Ok(answer.is_ok()),
+        }
     }
 
     fn restarted(&self, heard: bool) -> Result<(), FlashError> {
