@@ -339,6 +339,9 @@ impl Loader {
         }
         let written = writing.take(payload)?;
         let offset = written.offset;
+        if !chip.flash.holds(offset, written.bytes.len() as u32) {
+            return Err(reason::FAILED);
+        }
         for (start, len) in written.erases {
             answer.nanos += erase(chip, start, len);
         }

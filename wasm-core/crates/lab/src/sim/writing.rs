@@ -20,7 +20,7 @@ pub(crate) struct Writing {
     /// Where the next byte goes, and where the last one ends.
     at: u32,
     end: u32,
-    /// Where erasing was left; the end, for the ROM, which erases at the beginning.
+    /// Where erasing was left; `u32::MAX` for the ROM, which erases at the beginning.
     erased: u32,
     blocks: u32,
     block: u32,
@@ -71,12 +71,13 @@ impl Writing {
         self.blocks = self.blocks.checked_sub(1).ok_or(reason::FAILED)?;
         let room = self.end.saturating_sub(self.at) as usize;
         let bytes = match &mut self.stream {
-            // The last block is filled up; a stub is told how much of it counts.
+            // The last block is filled up. A stub knows how much of it counts, the ROM does not.
+            None if self.erased == u32::MAX => block.to_vec(),
             None => block[..block.len().min(room)].to_vec(),
             Some(stream) => unpack(stream, block, room)?,
         };
         let offset = self.at;
-        self.at += bytes.len() as u32;
+        self.at = offset.checked_add(bytes.len() as u32).ok_or(reason::FAILED)?;
         let mut erases = Vec::new();
         while self.erased < self.at {
             let is_block = self.erased.is_multiple_of(BLOCK) && self.end - self.erased >= BLOCK;

@@ -1,17 +1,22 @@
 //! The board: power, cable, ROM, flash and application behind one interface.
 
+mod config;
+mod serial;
+mod start;
+
 use std::collections::VecDeque;
 
 use esp_flasher::line::{BAUD, Cable, Lines};
 
-use super::app::{App, RESTART_MICROS, TICK_MICROS};
-use super::boot::{self, Application, Cause};
+use super::app::{App, TICK_MICROS};
+use super::boot::{Application, Cause};
 use super::cable::{Order, Wiring};
-use super::faults::{Faults, Schedule, Way, What};
+use super::faults::{Schedule, Way};
 use super::flash::Flash;
-use super::loader::{After, Chip, Loader};
+use super::loader::Loader;
 use super::registers::Registers;
 use super::wire::Wire;
+pub use config::{BoardConfig, Note, Pace};
 
 /// Nanoseconds of a byte on USB-Serial-JTAG: 500 KB a second, an assumption about full speed.
 const USB_BYTE_NANOS: u64 = 2_000;
@@ -26,81 +31,6 @@ const FIFO: usize = 128;
 /// Notes that are kept until someone takes them.
 const NOTES: usize = 1024;
 const MILLI: u64 = 1_000_000;
-
-/// How fast things go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pace {
-    /// Bytes take the time that the speed of the line says, erasing and programming what a data
-    /// sheet says, starts what boards take.
-    #[default]
-    Real,
-    /// All of this takes no time. Waiting that a fault or a retry asks for still takes its time.
-    Instant,
-}
-
-/// What a board is made of.
-#[derive(Clone, Debug)]
-pub struct BoardConfig {
-    /// What is between host and board; `Unknown` ignores both lines.
-    pub cable: Cable,
-    /// The eFuse's MAC.
-    pub mac: [u8; 6],
-    /// The flash with what is in it.
-    pub flash: Flash,
-    /// What goes wrong.
-    pub faults: Faults,
-    /// How fast things go.
-    pub pace: Pace,
-    /// Whether every start that power causes ends in the loader, as if BOOT were held then.
-    pub boots_into_loader: bool,
-    /// How long a bridge's EN takes to rise, in microseconds: typically 1,000 to 10,000.
-    pub enable_rise_micros: u64,
-}
-
-impl BoardConfig {
-    /// Returns a board without faults on a bridge, its MAC a local one that no chip has.
-    pub fn new(flash: Flash) -> Self {
-        Self {
-            cable: Cable::Bridge,
-            mac: [0x02, 0x5A, 0x1B, 0x00, 0x00, 0x01],
-            flash,
-            faults: Faults::default(),
-            pace: Pace::Real,
-            boots_into_loader: false,
-            enable_rise_micros: 2_000,
-        }
-    }
-}
-
-/// What happened on the board, for whoever wants to show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// It started.
-    Started {
-        /// Why.
-        cause: Cause,
-        /// Whether into the loader.
-        into_loader: bool,
-    },
-    /// The loader understood a command.
-    Command {
-        /// Which one, from 1 on; faults count the same.
-        number: u64,
-        /// Its op.
-        op: u8,
-    },
-    /// A command went wrong as asked for.
-    Struck(What),
-    /// The loader was at work, and bytes were lost because the UART had no room.
-    Overrun,
-    /// The cable came off, or is back.
-    Plugged(bool),
-    /// An application runs.
-    Runs {
-        /// Whether it is the node's.
-        is_ours: bool,
-    },
-}
 
 /// What a start looks at to decide between loader and flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -337,79 +267,6 @@ impl Board {
         self.advance(now);
     }
 
-    fn power_on(&mut self, now: u64) {
-        self.replug_at = None;
-        self.note(Note::Plugged(true));
-        self.wiring = Wiring::new(self.cable);
-        self.host_baud = BAUD;
-        self.start(now, Cause::PowerOn, Wish::Pins);
-        self.usb_back_at = None;
-    }
-
-    fn power_off(&mut self, now: u64) {
-        self.note(Note::Plugged(false));
-        self.stop(now, State::Off);
-        self.inbound.cut(now);
-        self.usb_back_at = None;
-    }
-
-    /// What runs, ends; what is on its way out, is lost.
-    fn stop(&mut self, now: u64, state: State) {
-        self.state = state;
-        self.outbound.cut(now);
-        self.fifo.clear();
-        self.busy_until = 0;
-        self.watchdog_at = None;
-    }
-
-    fn start(&mut self, now: u64, cause: Cause, wish: Wish) {
-        let is_stuck = self.is_in_loader() && wish == Wish::Pins && self.schedule.is_stuck();
-        let wish = if is_stuck { Wish::Loader } else { wish };
-        self.stop(now, State::Starting { at: now, cause, wish });
-        let away = self.schedule.faults().reenumerate_micros;
-        if away > 0 && self.cable == Cable::SerialJtag {
-            self.inbound.cut(now);
-            self.usb_back_at = Some(now + nanos(away));
-        }
-    }
-
-    fn run_rom(&mut self, now: u64, cause: Cause, wish: Wish) {
-        let is_boot_low = self.is_boot_held || self.wiring.is_boot_low();
-        self.registers.reset(cause != Cause::PowerOn, is_boot_low);
-        let is_asked = self.boots_into_loader && cause == Cause::PowerOn;
-        self.chose_loader = match wish {
-            Wish::Pins => is_boot_low || is_asked || self.registers.forces_loader(),
-            Wish::AsBefore => self.chose_loader,
-            Wish::Loader => true,
-        };
-        let into_loader = self.chose_loader;
-        self.baud = BAUD;
-        self.note(Note::Started { cause, into_loader });
-        let now = now + self.duration(ROM_NANOS);
-        self.say(now, boot::rom_text(cause, into_loader).as_bytes());
-        if !into_loader {
-            return self.run_bootloader(now, cause);
-        }
-        let bites = self.schedule.faults().watchdog_micros;
-        if bites > 0 && self.cable == Cable::SerialJtag {
-            self.watchdog_at = Some(now + nanos(bites));
-        }
-        self.busy_until = now;
-        self.state = State::Loader(Box::new(Loader::new()));
-    }
-
-    fn run_bootloader(&mut self, now: u64, cause: Cause) {
-        let (text, image) = boot::boot(&self.flash);
-        self.say(now, text.as_bytes());
-        self.state = match image {
-            Some(image) => {
-                let at = now + self.duration(BOOT_NANOS);
-                State::Booting { at, cause, image: Box::new(image) }
-            }
-            None => State::Lost { again_at: now + RETRY_NANOS },
-        };
-    }
-
     /// Does everything that is due, each at its own time.
     fn advance(&mut self, now: u64) {
         while let Some(at) = self.next_at().filter(|at| *at <= now) {
@@ -484,126 +341,11 @@ impl Board {
         }
     }
 
-    /// A byte has arrived at the board.
-    fn arrive(&mut self, now: u64, byte: u8, baud: u32) {
-        let byte = match self.is_same_speed(baud, self.baud) {
-            true => byte,
-            false => self.schedule.chance() as u8,
-        };
-        let (copies, count) = self.schedule.byte(Way::In, byte);
-        match self.state {
-            State::App { .. } => self.run_app(now, &copies[..count]),
-            State::Loader(_) => {
-                for &byte in &copies[..count] {
-                    self.queue_loader_byte(now, byte);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn run_app(&mut self, now: u64, bytes: &[u8]) {
-        let State::App { app, restart_at, .. } = &mut self.state else { return };
-        let (text, wants_restart) = app.handle_bytes(now / 1000, bytes);
-        if wants_restart {
-            restart_at.get_or_insert(now + nanos(RESTART_MICROS));
-        }
-        self.say(now, &text);
-    }
-
-    /// While the loader is at work a UART keeps few bytes; USB holds the host back.
-    fn queue_loader_byte(&mut self, now: u64, byte: u8) {
-        if self.busy_until <= now && self.fifo.is_empty() {
-            self.take_loader_byte(now, byte);
-        } else if self.fifo.len() < FIFO || self.cable == Cable::SerialJtag {
-            self.fifo.push_back(byte);
-        } else if self.notes.back() != Some(&Note::Overrun) {
-            self.note(Note::Overrun);
-        }
-    }
-
-    fn take_loader_byte(&mut self, now: u64, byte: u8) {
-        let State::Loader(loader) = &mut self.state else { return };
-        let Some(packet) = loader.push(byte) else { return };
-        let mut fault = None;
-        if let Some(op) = loader.op_of(&packet) {
-            self.commands += 1;
-            fault = self.schedule.command();
-            self.note(Note::Command { number: self.commands, op });
-        }
-        if let Some(what) = fault {
-            self.note(Note::Struck(what));
-        }
-        // The power may fail before a command is carried out, or after.
-        let unplugs = matches!(fault, Some(What::Unplug(_)));
-        if !unplugs || self.schedule.chance().is_multiple_of(2) {
-            self.carry_out(now, &packet, fault);
-        }
-        if let Some(What::Unplug(micros)) = fault {
-            self.power_off(now);
-            self.replug_at = (micros > 0).then(|| now + nanos(micros));
-        }
-    }
-
-    fn carry_out(&mut self, now: u64, packet: &[u8], fault: Option<What>) {
-        let State::Loader(loader) = &mut self.state else { return };
-        let erase_factor = self.schedule.faults().erase_factor;
-        let mut spoils_md5 = || self.schedule.md5();
-        let mut chip = Chip {
-            flash: &mut self.flash,
-            registers: &mut self.registers,
-            erase_factor,
-            spoils_md5: &mut spoils_md5,
-        };
-        let answer = loader.answer(packet, fault, &mut chip);
-        self.busy_until = now + self.duration(answer.nanos);
-        self.say(self.busy_until, &answer.bytes);
-        if let Some(micros) = self.registers.watchdog_micros() {
-            self.watchdog_at = Some(now + nanos(micros));
-        }
-        match answer.after {
-            After::Nothing => {}
-            After::Speed(baud) => self.baud = baud,
-            After::Restart => {
-                let at = self.outbound.free_at().max(self.busy_until);
-                self.state = State::Starting { at, cause: Cause::Software, wish: Wish::AsBefore };
-            }
-            After::Run => {
-                let at = self.outbound.free_at().max(self.busy_until);
-                self.baud = BAUD;
-                self.note(Note::Started { cause: Cause::Software, into_loader: false });
-                self.run_bootloader(at, Cause::Software);
-            }
-        }
-    }
-
-    fn say(&mut self, now: u64, bytes: &[u8]) {
-        if self.is_plugged() {
-            self.outbound.send(now, bytes, self.baud, self.byte_nanos(self.baud));
-        }
-    }
-
     fn note(&mut self, note: Note) {
         if self.notes.len() == NOTES {
             self.notes.pop_front();
         }
         self.notes.push_back(note);
-    }
-
-    fn duration(&self, nanos: u64) -> u64 {
-        if self.pace == Pace::Real { nanos } else { 0 }
-    }
-
-    fn byte_nanos(&self, baud: u32) -> u64 {
-        self.duration(match self.cable {
-            Cable::SerialJtag => USB_BYTE_NANOS,
-            _ => 10_000_000_000 / u64::from(baud.max(1)),
-        })
-    }
-
-    /// A UART reads bytes whose speed is off by less than three parts in a hundred.
-    fn is_same_speed(&self, a: u32, b: u32) -> bool {
-        self.cable == Cable::SerialJtag || u64::from(a.abs_diff(b)) * 100 < u64::from(b) * 3
     }
 }
 
