@@ -180,7 +180,7 @@ impl Loader {
         put_reply(request.op, outcome, was_stub, &mut reply);
         // What follows the reply, such as `OHAI`, is in `answer` already.
         answer.bytes = [reply.repeat(times), std::mem::take(&mut answer.bytes)].concat();
-        if fault == Some(What::Mute) {
+        if matches!(fault, Some(What::Mute | What::Unplug(_))) {
             answer.bytes.clear();
         }
         answer

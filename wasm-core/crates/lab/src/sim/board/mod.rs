@@ -239,7 +239,8 @@ impl Board {
         let now = nanos(now_micros);
         self.advance(now);
         if !matches!(self.state, State::Off) {
-            self.stop(now, State::Held);
+            // A person gets out of a loader that is stuck.
+            self.chose_loader = false;
             self.start(now, Cause::PowerOn, Wish::Pins);
         }
         self.advance(now);

@@ -12,6 +12,7 @@ impl Board {
         self.replug_at = None;
         self.note(Note::Plugged(true));
         self.wiring = Wiring::new(self.cable);
+        self.chose_loader = false;
         self.host_baud = BAUD;
         self.start(now, Cause::PowerOn, Wish::Pins);
         self.usb_back_at = None;
@@ -34,8 +35,6 @@ impl Board {
     }
 
     pub(super) fn start(&mut self, now: u64, cause: Cause, wish: Wish) {
-        let is_stuck = self.is_in_loader() && wish == Wish::Pins && self.schedule.is_stuck();
-        let wish = if is_stuck { Wish::Loader } else { wish };
         self.stop(now, State::Starting { at: now, cause, wish });
         let away = self.schedule.faults().reenumerate_micros;
         if away > 0 && self.cable == Cable::SerialJtag {
@@ -48,12 +47,15 @@ impl Board {
         let is_boot_low = self.is_boot_held || self.wiring.is_boot_low();
         self.registers.reset(cause != Cause::PowerOn, is_boot_low);
         let is_asked = self.boots_into_loader && cause == Cause::PowerOn;
-        self.chose_loader = match wish {
-            Wish::Pins => is_boot_low || is_asked || self.registers.forces_loader(),
+        let into_loader = match wish {
+            Wish::Pins => {
+                let is_asked = is_boot_low || is_asked || self.registers.forces_loader();
+                is_asked || self.chose_loader && self.schedule.is_stuck()
+            }
             Wish::AsBefore => self.chose_loader,
             Wish::Loader => true,
         };
-        let into_loader = self.chose_loader;
+        self.chose_loader = into_loader;
         self.baud = BAUD;
         self.note(Note::Started { cause, into_loader });
         let now = now + self.duration(ROM_NANOS);
