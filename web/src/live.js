@@ -11,6 +11,8 @@ import { integer, liveName } from "./ui/format.js";
 
 /** How long bytes gather before they are read. */
 const BATCH_MS = 80;
+/** Bytes that come within this time of each other count as having come together. */
+const SAME_MS = 10;
 /** How often the facts beside the plots are renewed. */
 const FACTS_MS = 1000;
 /** Pieces are put together to blobs of about this size, which the browser may keep on disk. */
@@ -22,7 +24,7 @@ const BLOB_BYTES = 1 << 20;
  * @param {Omit<import("./main.js").Ctx, "live">} ctx
  */
 export function createLive({ lab, store, player, journal, notices, fail, labels }) {
-  /** @type {{name: string, device: string, queue: Uint8Array[], kept: Blob[], tail: Uint8Array[], tailBytes: number, revision: number, beginsAt: number, factsAt: number, full: boolean, reading: Promise<void> | null, timer: number | undefined, live: import("./store.js").LiveState | null, later: number | undefined} | null} */
+  /** @type {{name: string, device: string, queue: {bytes: Uint8Array, at: number}[], kept: Blob[], tail: Uint8Array[], tailBytes: number, revision: number, beginsAt: number, factsAt: number, full: boolean, reading: Promise<void> | null, timer: number | undefined, live: import("./store.js").LiveState | null, later: number | undefined} | null} */
   let run = null;
   /** The last one, until it is saved. @type {{name: string, content: Blob} | null} */
   let ended = null;
@@ -43,7 +45,7 @@ export function createLive({ lab, store, player, journal, notices, fail, labels 
   /** Takes bytes as they came; they must not be changed after. @param {Uint8Array} bytes */
   function push(bytes) {
     if (!run || bytes.length === 0) return;
-    run.queue.push(bytes);
+    run.queue.push({ bytes, at: performance.now() });
     if (!run.reading && run.timer === undefined) run.timer = window.setTimeout(read, BATCH_MS);
   }
 
@@ -62,16 +64,18 @@ export function createLive({ lab, store, player, journal, notices, fail, labels 
 
   /** @param {NonNullable<typeof run>} mine */
   async function batch(mine) {
-    const pieces = mine.queue;
+    const pieces = joined(mine.queue);
     if (pieces.length === 0) return;
     mine.queue = [];
-    const bytes = joined(pieces);
-    mine.tail.push(bytes);
-    mine.tailBytes += bytes.length;
+    for (const { bytes } of pieces) {
+      mine.tail.push(bytes);
+      mine.tailBytes += bytes.length;
+    }
     if (mine.tailBytes >= BLOB_BYTES) gather(mine);
     // The first frames take the place of what is open.
     const left = mine.revision === 0 ? await leaving() : null;
-    const info = await lab.livePush(bytes, performance.now());
+    const answers = await Promise.all(pieces.map(({ bytes, at }) => lab.livePush(bytes, at)));
+    const info = answers[answers.length - 1];
     mine.beginsAt = info.beginsAt ?? info.bytes;
     const live = { ...info, device: mine.device, name: mine.name };
     if (info.revision !== mine.revision) {
@@ -207,14 +211,24 @@ function gather(mine) {
   mine.tailBytes = 0;
 }
 
-/** @param {Uint8Array[]} pieces */
-function joined(pieces) {
-  if (pieces.length === 1) return pieces[0];
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
+/** Joins what came at nearly the same time; where lines have no clock, that is their time.
+ *  @param {{bytes: Uint8Array, at: number}[]} queue */
+function joined(queue) {
+  /** @type {{at: number, parts: Uint8Array[]}[]} */
+  const groups = [];
+  for (const { bytes, at } of queue) {
+    const group = groups[groups.length - 1];
+    if (group && at - group.at < SAME_MS) group.parts.push(bytes);
+    else groups.push({ at, parts: [bytes] });
   }
-  return all;
+  return groups.map(({ at, parts }) => {
+    if (parts.length === 1) return { at, bytes: parts[0] };
+    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let end = 0;
+    for (const part of parts) {
+      bytes.set(part, end);
+      end += part.length;
+    }
+    return { at, bytes };
+  });
 }

@@ -72,6 +72,13 @@ test("a board's lines grow on the page, are labelled and saved, and reopen with 
   await push(page, `${REAL.slice(1000, 1200).join("\n")}\n`);
   await shows(page, 1200);
   await page.waitForFunction(() => document.getElementById("frame")?.textContent?.startsWith("frame 1,200 "));
+  // Space stays here; once more it plays, and having caught up it follows.
+  await page.keyboard.press("Space");
+  assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "false");
+  await page.keyboard.press("Shift+ArrowLeft");
+  await page.keyboard.press("Space");
+  await page.waitForFunction(() => document.getElementById("follow")?.getAttribute("aria-pressed") === "true");
+  assert.equal(await page.locator("#play").innerText(), "Pause");
   await page.waitForFunction(() => document.querySelector("#side-recording")?.textContent?.includes("Left out"));
   await page.getByText("1,200 frames over 0:11.60").waitFor();
   await screenshot(page, "live");

@@ -5,6 +5,7 @@ mod session_support;
 
 use csi_lab::recording::{Decoder, Grown, Limits, Live, Recording, Stream};
 use csi_lab::session::{LabError, LiveView, Session};
+use quickcheck::QuickCheck;
 use session_support::{fixture, opened};
 
 /// Serial output of boards: name in `fixtures/`.
@@ -105,6 +106,43 @@ fn what_comes_before_the_first_line_with_csi_is_left_out_and_does_not_change_the
             assert!(told(&ended) == told(&reopened(&csi)), "{what} in pieces of {size}");
         }
     }
+}
+
+/// Damage of every kind: bytes changed, left out, doubled, NULs, in pieces of any size.
+#[test]
+fn damaged_lines_reopen_to_what_was_live_and_pieces_change_nothing() {
+    fn property(damage: Vec<(u32, u8, u8)>, size: u16) -> bool {
+        let mut bytes = fixture("recordings/espressif_ht40.csv");
+        bytes.truncate(12_000);
+        for (at, kind, byte) in damage {
+            let at = at as usize % bytes.len();
+            match kind % 4 {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.drain(at..(at + usize::from(byte)).min(bytes.len() - 1))),
+                2 => bytes.extend_from_within(at..(at + usize::from(byte)).min(bytes.len())),
+                _ => drop(bytes.splice(at..at, [byte, 0].repeat(usize::from(byte) * 4))),
+            }
+        }
+        let mut outcomes = [usize::from(size) + 1, usize::MAX].map(|size| {
+            let mut live = Live::new("live", Limits::default());
+            let mut shown: Option<Recording> = None;
+            for piece in bytes.chunks(size) {
+                if let Grown::Anew(recording) = live.push(piece, 0, shown.as_mut()) {
+                    shown = Some(*recording);
+                }
+            }
+            let begins = live.begins_at();
+            (live.finish().map(|recording| told(&recording)), begins)
+        });
+        let Some(begins) = outcomes[0].1 else {
+            return outcomes.iter().all(|(outcome, begins)| outcome.is_err() && begins.is_none());
+        };
+        let mut decoder = Decoder::new("live", Limits::default());
+        let saved = decoder.push(&bytes[begins as usize..]);
+        let saved = saved.and_then(|()| decoder.finish()).map(|recording| told(&recording));
+        outcomes.iter_mut().all(|(outcome, at)| *outcome == saved && *at == Some(begins))
+    }
+    QuickCheck::new().tests(60).quickcheck(property as fn(Vec<(u32, u8, u8)>, u16) -> bool);
 }
 
 /// One line of the ESP32-CSI-Tool with 64 subcarriers.

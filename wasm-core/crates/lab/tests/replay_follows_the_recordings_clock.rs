@@ -167,3 +167,33 @@ fn nothing_to_play_is_not_an_error() {
         assert_eq!(replay.seconds(), 0.0);
     }
 }
+
+/// A recording that grows is at the end the one that was whole from the start; the cursor stays.
+#[test]
+fn appended_times_are_those_of_a_replay_made_anew() {
+    fn property(stamps: Vec<f64>, cut: usize, at: f64) -> bool {
+        let cut = cut % (stamps.len() + 1);
+        let mut grown = Replay::new(stamps[..cut].to_vec());
+        grown.seek_seconds(at);
+        let place = (grown.frame(), grown.seconds());
+        grown.append(&stamps[cut..]);
+        let stayed = cut == 0 || place == (grown.frame(), grown.seconds());
+        let mut whole = Replay::new(stamps.clone());
+        // What comes before the first time that can be is taken as that one, which is then unknown.
+        if stamps.iter().take(cut).all(|stamp| !stamp.is_finite()) && cut > 0 {
+            return stayed;
+        }
+        let same = |grown: &Replay, whole: &Replay| {
+            (grown.frame(), grown.seconds(), grown.span_seconds())
+                == (whole.frame(), whole.seconds(), whole.span_seconds())
+        };
+        let mut all = stayed && grown.frame_count() == whole.frame_count();
+        for frame in 0..stamps.len() {
+            grown.seek_frame(frame);
+            whole.seek_frame(frame);
+            all &= same(&grown, &whole);
+        }
+        all
+    }
+    quickcheck::QuickCheck::new().quickcheck(property as fn(Vec<f64>, usize, f64) -> bool);
+}

@@ -1,6 +1,7 @@
 //! Which format a file has, told from its first bytes.
 //!
-//! The order matters and is that of the checks below: binary magics first, then JSON lines, then
+//! The order matters and is that of the checks below: a file that begins with a line of a board's
+//! serial output, binary magics, then JSON lines, then
 //! text with `CSI_DATA`, then binary records without a magic, then plain tables. The file's name
 //! decides nothing.
 
@@ -77,6 +78,13 @@ impl Found {
 pub(super) fn detect(head: &[u8], line_bytes: usize) -> Result<Found, Refusal> {
     if head.is_empty() {
         return Err(Refusal::Empty);
+    }
+    // What begins with CSI is the serial output of a board, whatever comes after: a live recording
+    // that was saved begins so.
+    if serial::begin(head) == Some(0)
+        && let Some((format, reason)) = serial::recognise(head)
+    {
+        return Ok(Found::new(format, reason, LineReader::new(SerialText::default(), line_bytes)));
     }
     if let Some(found) = binary::with_magic(head) {
         return found;
