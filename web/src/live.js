@@ -10,7 +10,7 @@ import { download } from "./ui/download.js";
 import { integer, liveName } from "./ui/format.js";
 
 /** How long bytes gather before they are read. */
-const BATCH_MS = 80;
+const BATCH_MS = 100;
 /** Bytes that come within this time of each other count as having come together. */
 const SAME_MS = 10;
 /** How often the facts beside the plots are renewed. */
