@@ -42,6 +42,13 @@ pub fn self_test_bits() -> String {
     lines.map(|(name, hash)| format!("{name} {hash:016x}\n")).collect()
 }
 
+/// The same of short training runs, as `fixtures/golden/training.txt` lists them.
+#[wasm_bindgen(js_name = selfTestTraining)]
+pub fn self_test_training() -> String {
+    let lines = csi_lab::train::selftest::bits().into_iter();
+    lines.map(|(name, hash)| format!("{name} {hash:016x}\n")).collect()
+}
+
 /// The version of the lab.
 #[wasm_bindgen]
 pub fn version() -> String {

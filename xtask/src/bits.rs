@@ -2,8 +2,8 @@
 //!
 //! `fixtures/golden/bits.txt` holds it, as lines of a name and 16 hexadecimal digits. The host's
 //! side is a test of csi-temporal (`golden_bits`); the second is the binary that the page loads,
-//! run in node; the third a program for the node's processor, run by qemu. This module never
-//! writes the table.
+//! run in node; the third a program for the node's processor, run by qemu. A second table,
+//! `training.txt`, is of csi-lab's trainer, which no node runs. This module never writes a table.
 
 use std::fs;
 use std::path::Path;
@@ -14,31 +14,60 @@ use crate::project::Project;
 use crate::sys::{Result, at, capture};
 use crate::wasm;
 
-const GOLDEN: &str = "fixtures/golden/bits.txt";
+/// A golden table, and who else makes it.
+struct Golden {
+    file: &'static str,
+    package: &'static str,
+    test: &'static str,
+    /// The page's function.
+    function: &'static str,
+}
+
+const CORE: Golden = Golden {
+    file: "fixtures/golden/bits.txt",
+    package: "csi-temporal",
+    test: "golden_bits",
+    function: "selfTestBits",
+};
+
+const TRAINING: Golden = Golden {
+    file: "fixtures/golden/training.txt",
+    package: "csi-lab",
+    test: "golden_training",
+    function: "selfTestTraining",
+};
 
 /// Loads the module from the files that the page loads, without a browser.
 const SCRIPT: &str = "\
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-const [script, module] = process.argv.slice(1);
+const [script, module, name] = process.argv.slice(1);
 const wasm = await import(pathToFileURL(script).href);
 wasm.initSync({ module: readFileSync(module) });
-console.log(wasm.selfTestBits());
+console.log(wasm[name]());
 ";
 
-/// Compares golden file, host, page and, where `xtensa` is given, what Xtensa code printed.
+/// Compares golden files, host, page and, where `xtensa` is given, what Xtensa code printed.
 ///
 /// # Errors
 ///
 /// When a side is missing or any hash differs.
 pub fn check(project: &Project, page: &wasm::Page, xtensa: Option<&str>) -> Result<()> {
-    let path = project.root.join(GOLDEN);
-    let golden = parse(&fs::read_to_string(&path).map_err(at(&path))?, GOLDEN)?;
-    let host = host_agrees(project);
-    let mut sides = vec![
-        ("golden", golden),
-        ("wasm", parse(&run_in_node(&page.script, &page.module)?, "the page's binary")?),
-    ];
+    check_table(project, page, &CORE, xtensa)?;
+    check_table(project, page, &TRAINING, None)
+}
+
+fn check_table(
+    project: &Project,
+    page: &wasm::Page,
+    golden: &Golden,
+    xtensa: Option<&str>,
+) -> Result<()> {
+    let path = project.root.join(golden.file);
+    let table = parse(&fs::read_to_string(&path).map_err(at(&path))?, golden.file)?;
+    let host = host_agrees(project, golden);
+    let printed = run_in_node(&page.script, &page.module, golden.function)?;
+    let mut sides = vec![("golden", table), ("wasm", parse(&printed, "the page's binary")?)];
     if let Some(printed) = xtensa {
         sides.push(("xtensa", parse(printed, "the Xtensa program")?));
     }
@@ -49,31 +78,27 @@ pub fn check(project: &Project, page: &wasm::Page, xtensa: Option<&str>) -> Resu
     if different.is_empty() {
         Ok(())
     } else {
-        Err(format!("{} differs from {GOLDEN}", different.join(" and ")))
+        Err(format!("{} differs from {}", different.join(" and "), golden.file))
     }
 }
 
 /// The test compares every hash with the golden file; that it ran is checked by its name.
-fn host_agrees(project: &Project) -> Result<()> {
-    let output = capture(project.cargo().args([
-        "test",
-        "--quiet",
-        "--package",
-        "csi-temporal",
-        "--test",
-        "golden_bits",
-    ]))?;
+fn host_agrees(project: &Project, golden: &Golden) -> Result<()> {
+    let Golden { package, test, .. } = golden;
+    let output =
+        capture(project.cargo().args(["test", "--quiet", "--package", package, "--test", test]))?;
     let ran = output
         .lines()
         .any(|line| line.starts_with("test result: ok.") && !line.contains(" 0 passed"));
-    if ran { Ok(()) } else { Err("the test golden_bits of csi-temporal is empty".to_string()) }
+    if ran { Ok(()) } else { Err(format!("the test {test} of {package} is empty")) }
 }
 
-fn run_in_node(script: &Path, module: &Path) -> Result<String> {
+fn run_in_node(script: &Path, module: &Path, function: &str) -> Result<String> {
     capture(
         Command::new(page::node()?)
             .args(["--input-type=module", "--eval", SCRIPT, "--"])
-            .args([script, module]),
+            .args([script, module])
+            .arg(function),
     )
 }
 

@@ -12,8 +12,12 @@ mod board;
 mod compare;
 mod doctor;
 mod error;
+mod eval;
 mod files;
+mod labelled;
 mod pattern;
+mod scores;
+mod train;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -59,6 +63,19 @@ usage:
       the first line printed is where it is; --flash-file is read at the start and written when a
       host goes away; --loader starts it in its loader; --pace takes the time a board would;
       --faults as docs/device.md says, such as flip-out%5000,unplug@12:800
+
+  csi train --train FILE... [--test FILE...] [--merge-labels MAP.json] [--window 50] [--hop 25]
+            [--rate HZ] [--pattern dense|PATTERN] [pattern options] [--pooling mean|last]
+            [--size small|node|large] [--epochs N] [--seed 1] [--seeds 1] [--balance] [--f32]
+            [--out BLOB] [--json]
+      train a head on labelled recordings and test it on others: accuracy, macro F1, confusion, and
+      what the largest class and a classical method come to on the same windows; with --seeds N the
+      mean over N seeds. Labels are those of the frames, else of the side file, else the letters that
+      the file's name starts with; MAP.json renames them, an object of old and new names (null: none). The
+      pattern's own --window is called --attn-window here
+
+  csi eval BLOB FILE... [--merge-labels MAP.json] [--hop N] [--json]
+      score a trained head on labelled recordings, read by the pipeline inside the blob
 
 patterns and their options:
   upstream   the edges of ruvllm_sparse_attention, by this project's kernel
@@ -106,6 +123,8 @@ fn run(mut args: Args) -> Result<String, CliError> {
         Some("compare") => compare::run(args),
         #[cfg(unix)]
         Some("board") => board::run(args),
+        Some("train") => train::run(args),
+        Some("eval") => eval::run(args),
         Some("help") | None => Ok(HELP.to_owned()),
         Some("version") => Ok(format!("csi {}\n", env!("CARGO_PKG_VERSION"))),
         Some(other) => {

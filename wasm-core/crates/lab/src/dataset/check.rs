@@ -1,6 +1,6 @@
 //! What is wrong with a labelled set, said before training starts.
 
-use super::{Windows, prints};
+use super::{Tape, Windows, prints};
 use crate::recording::counted;
 
 /// Rates of recordings that are not resampled may differ by this factor.
@@ -63,11 +63,17 @@ impl Found {
             if tape.spans.is_empty() {
                 self.refuse(code::UNLABELLED, format!("{name} has no labelled frame"));
             }
-            if tape.config != first.config {
-                let (a, b) = (tape.config.useful.len(), first.config.useful.len());
+            if tape.layout != first.layout || tape.config != first.config {
+                let pairs =
+                    |of: &Tape| of.layout.map_or(of.config.useful.len(), |(_, pairs, _)| pairs);
+                let order = |of: &Tape| of.layout.map_or("unknown", |(_, _, order)| order);
                 let text = format!(
-                    "{name} has another layout than {}: {a} useful subcarriers against {b}, or others",
-                    first.name
+                    "{name} has {} subcarriers in order {}, {} has {} in order {}",
+                    pairs(tape),
+                    order(tape),
+                    first.name,
+                    pairs(first),
+                    order(first)
                 );
                 self.refuse(code::MIXED_LAYOUTS, text);
             }

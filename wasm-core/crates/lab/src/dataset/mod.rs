@@ -10,10 +10,12 @@
 //! Nothing here looks at the numbers of a test recording to change those of a training recording.
 
 mod check;
+mod pipeline;
 mod prints;
 mod tape;
 mod windows;
 
 pub use check::{Finding, Severity, check};
+pub use pipeline::{common_pairs, training_pipeline};
 pub use tape::{Interval, Span, Tape, intervals_of, label_of_name};
 pub use windows::{Cut, WindowSpec, Windows};

@@ -5,8 +5,9 @@ use core::ops::Range;
 use csi_temporal::feature::{Extractor, FeatureError, PipelineConfig};
 use csi_temporal::frame::CsiFrame;
 
+use super::pipeline;
 use super::prints::{self, Print};
-use crate::recording::Stream;
+use crate::recording::{Stream, StreamKind};
 
 /// Frames that a person, or the file, gave a label to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Tape {
     pub held: u64,
     /// Mean rate of the frames in hertz; `None` without a clock.
     pub rate_hz: Option<f64>,
+    /// Kind, pairs and order of the frames; `None` if no stream was read.
+    pub(super) layout: Option<(StreamKind, usize, &'static str)>,
     /// What near-duplicates are found by.
     pub(super) prints: Vec<Print>,
     /// Which of these have a label.
@@ -87,6 +90,7 @@ impl Tape {
     ) -> Result<Self, FeatureError> {
         let mut tape = Self::of_frames(name, stream.frames(), stream.len(), config, intervals)?;
         tape.rate_hz = stream.rate_hz();
+        tape.layout = Some(pipeline::layout(stream));
         Ok(tape)
     }
 
@@ -113,6 +117,7 @@ impl Tape {
             refused: 0,
             held: 0,
             rate_hz: None,
+            layout: None,
             prints: Vec::with_capacity(count),
             labelled_frames: intervals_by_frame(&label_of),
         };

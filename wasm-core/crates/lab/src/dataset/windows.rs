@@ -107,6 +107,20 @@ impl Windows {
         self.count(|cut| cut.tape == tape)
     }
 
+    /// Hashes every window with its class: FNV-1a, 64 bits.
+    pub fn hash(&self) -> u64 {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        let mut add =
+            |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        for cut in &self.cuts {
+            (cut.class as u32).to_le_bytes().into_iter().for_each(&mut add);
+            for number in self.raw(cut.tape, cut.start) {
+                number.to_bits().to_le_bytes().into_iter().for_each(&mut add);
+            }
+        }
+        hash
+    }
+
     fn count(&self, of: impl Fn(&Cut) -> bool) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for cut in self.cuts.iter().filter(|cut| of(cut)) {

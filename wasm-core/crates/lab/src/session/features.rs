@@ -51,6 +51,30 @@ pub struct PipelineAsk {
     pub lag_absolute: bool,
 }
 
+impl PipelineAsk {
+    /// Returns the pipeline for a stream's kind and useful pairs. A feature state has no
+    /// subcarriers: the steps that need them are left out.
+    pub fn config(&self, kind: StreamKind, useful: &[u16]) -> PipelineConfig {
+        let is_state = kind == StreamKind::FeatureState;
+        PipelineConfig {
+            source: if is_state { FeatureSource::FeatureState } else { FeatureSource::Csi },
+            useful: if is_state { Vec::new() } else { useful.to_vec() },
+            bands: if is_state { 0 } else { self.bands },
+            divide_by_mean: self.divide_by_mean && !is_state,
+            mean_removal: match self.mean_removal {
+                Removal::None => MeanRemoval::None,
+                Removal::Window => MeanRemoval::Window,
+                Removal::Exponential => {
+                    MeanRemoval::Exponential { time_constant_s: self.time_constant_s }
+                }
+            },
+            rate_hz: self.rate_hz,
+            lags: self.lags.clone(),
+            lag_absolute: self.lag_absolute,
+        }
+    }
+}
+
 /// The pipeline with what it comes to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -274,25 +298,8 @@ impl Open {
         }
     }
 
-    /// A feature state has no subcarriers: the steps that need them are left out.
     fn config(&self, ask: &PipelineAsk) -> PipelineConfig {
-        let is_state = self.stream().kind == StreamKind::FeatureState;
-        PipelineConfig {
-            source: if is_state { FeatureSource::FeatureState } else { FeatureSource::Csi },
-            useful: if is_state { Vec::new() } else { self.useful.clone() },
-            bands: if is_state { 0 } else { ask.bands },
-            divide_by_mean: ask.divide_by_mean && !is_state,
-            mean_removal: match ask.mean_removal {
-                Removal::None => MeanRemoval::None,
-                Removal::Window => MeanRemoval::Window,
-                Removal::Exponential => {
-                    MeanRemoval::Exponential { time_constant_s: ask.time_constant_s }
-                }
-            },
-            rate_hz: ask.rate_hz,
-            lags: ask.lags.clone(),
-            lag_absolute: ask.lag_absolute,
-        }
+        ask.config(self.stream().kind, &self.useful)
     }
 }
 

@@ -22,8 +22,6 @@ pub struct Scores {
     pub classes: Vec<ClassScores>,
     /// Windows of class `[true][said]`.
     pub confusion: Vec<Vec<usize>>,
-    /// What always saying the largest class of this very set would come to: no less is worth anything.
-    pub majority: f64,
 }
 
 /// One class.
@@ -74,7 +72,6 @@ impl Scores {
             accuracy: share(right, all),
             macro_f1: present.iter().map(|class| class.f1).sum::<f64>()
                 / present.len().max(1) as f64,
-            majority: share(windows.counts().into_iter().max().unwrap_or(0), all),
             confusion,
             classes,
         }

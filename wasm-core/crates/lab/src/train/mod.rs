@@ -17,6 +17,7 @@
 mod adam;
 mod attend;
 mod augment;
+pub mod baseline;
 mod config;
 pub mod evaluate;
 mod lanes;
@@ -24,6 +25,7 @@ mod model;
 mod params;
 mod plan;
 mod random;
+pub mod selftest;
 mod trainer;
 
 pub use augment::Augment;

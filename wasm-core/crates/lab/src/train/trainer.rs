@@ -178,6 +178,33 @@ impl Trainer {
         self.model.layout.blob(&self.mean, record, trailer)
     }
 
+    /// Counts the numbers that are trained.
+    pub fn parameters(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Says what the numbers come from, as JSON for a blob: by what and by which settings, on which
+    /// recordings, a hash of their windows, and how training went. It tells nothing of a test, so
+    /// that a blob depends on nothing but what it was trained on.
+    pub fn provenance(&self, made_by: &str) -> String {
+        let recordings = self.windows.tapes.iter().enumerate().map(|(tape, of)| {
+            let windows: usize = self.windows.counts_of(tape).iter().sum();
+            serde_json::json!({ "name": of.name, "windows": windows })
+        });
+        serde_json::json!({
+            "trainer": made_by,
+            "seed": self.config.seed,
+            "epochs": self.progress.epoch,
+            "hop": self.windows.spec.hop,
+            "windows": self.windows.cuts.len(),
+            "recordings": recordings.collect::<Vec<_>>(),
+            "dataHash": format!("{:016x}", self.windows.hash()),
+            "trainLoss": self.progress.loss,
+            "trainAccuracy": self.progress.accuracy,
+        })
+        .to_string()
+    }
+
     /// Eight windows forward and backward; where a batch is full, a step.
     fn group(&mut self) {
         let end = (self.next + LANES).min(self.order.len());
@@ -288,7 +315,7 @@ fn schedule(at: f32) -> f32 {
 
 /// Mean and inverse standard deviation of every feature over the training windows; a feature that
 /// is constant gets 0, so that it says nothing later either.
-fn normalisation(windows: &Windows) -> Normalisation {
+pub(super) fn normalisation(windows: &Windows) -> Normalisation {
     let dim = windows.dim();
     let (mut sums, mut squares, mut count) = (vec![0.0_f64; dim], vec![0.0_f64; dim], 0.0_f64);
     let mut window = Vec::new();

@@ -1,0 +1,303 @@
+//! `csi train`: labelled recordings in, a weight blob and honest figures out.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use csi_lab::dataset::{Finding, WindowSpec, Windows, check, common_pairs, training_pipeline};
+use csi_lab::pattern::Pattern;
+use csi_lab::recording::Stream;
+use csi_lab::train::baseline::{Convolutions, majority};
+use csi_lab::train::{Size, TrainConfig, TrainError, Trainer, evaluate};
+use csi_temporal::head::TemporalHead;
+use csi_temporal::rvne::{Dtype, Pooling, WeightBlob};
+use serde::Serialize;
+
+use crate::args::{Args, Item, unknown_option};
+use crate::doctor::to_json;
+use crate::error::CliError;
+use crate::files;
+use crate::labelled::{LabelMap, Labelled, RecordingReport, only_warnings, tapes};
+use crate::pattern::PatternOptions;
+use crate::scores::ScoreReport;
+
+/// What was asked for.
+#[derive(Default)]
+struct Ask {
+    train: Vec<PathBuf>,
+    test: Vec<PathBuf>,
+    map: LabelMap,
+    spec: WindowSpec,
+    hop: Option<usize>,
+    rate_hz: Option<f32>,
+    config: TrainConfig,
+    seeds: u64,
+    dtype: Dtype,
+    out: Option<PathBuf>,
+    json: bool,
+}
+
+/// Everything that a run found.
+#[derive(Serialize)]
+struct Report {
+    classes: Vec<String>,
+    window_rows: usize,
+    hop_rows: usize,
+    rate_hz: f32,
+    pattern: String,
+    parameters: usize,
+    blob_bytes: usize,
+    dtype: &'static str,
+    feature_dim: usize,
+    train_windows: usize,
+    test_windows: usize,
+    train: Vec<RecordingReport>,
+    test: Vec<RecordingReport>,
+    findings: Vec<Finding>,
+    epochs: usize,
+    /// The seed of the blob that was written, whose scores follow.
+    seed: u64,
+    train_seconds: f64,
+    train_loss: f32,
+    /// Null without a test recording, like all below.
+    accuracy: Option<f64>,
+    macro_f1: Option<f64>,
+    /// Always saying the class with most training windows.
+    majority_baseline: Option<f64>,
+    /// Random convolutions and ridge regression on the same windows.
+    classical_baseline: Option<f64>,
+    scores: Option<ScoreReport>,
+    /// Accuracy of every seed, the first being `seed`.
+    accuracies: Vec<f64>,
+    mean_accuracy: Option<f64>,
+    /// Standard deviation over the seeds; null for one.
+    accuracy_spread: Option<f64>,
+}
+
+/// Trains, tests and writes.
+pub fn run(args: Args) -> Result<String, CliError> {
+    let ask = ask(args)?;
+    let (train_files, test_files) =
+        (Labelled::open_all(&ask.train)?, Labelled::open_all(&ask.test)?);
+    let streams: Vec<&Stream> = train_files.iter().map(Labelled::stream).collect();
+    let Some(first) = streams.first() else {
+        return Err(CliError::usage("--train FILE... is missing; see `csi help`"));
+    };
+    let mut pipeline = training_pipeline(&streams);
+    pipeline.rate_hz = ask.rate_hz.unwrap_or(pipeline.rate_hz);
+    let config = pipeline.config(first.kind, &common_pairs(&streams));
+    let train = Windows::cut(tapes(&train_files, &config, &ask.map)?, ask.spec);
+    let test = Windows::cut_for(tapes(&test_files, &config, &ask.map)?, ask.spec, &train.classes);
+    let findings = only_warnings(check(&train, &test))?;
+
+    let started = Instant::now();
+    let Trained { blob, loss, parameters } = trained(&train, ask.config, ask.dtype)?;
+    let train_seconds = started.elapsed().as_secs_f64();
+    let bytes = encoded(&blob)?;
+    if let Some(out) = &ask.out {
+        files::write(out, &bytes)?;
+    }
+    let has_test = !test.cuts.is_empty();
+    let scores = if has_test { Some(scored(&blob, &test)?) } else { None };
+    let mut accuracies: Vec<f64> = scores.iter().map(|scores| scores.accuracy).collect();
+    if has_test {
+        for seed in 1..ask.seeds {
+            let config = TrainConfig { seed: ask.config.seed.wrapping_add(seed), ..ask.config };
+            accuracies.push(scored(&trained(&train, config, ask.dtype)?.blob, &test)?.accuracy);
+        }
+    }
+    let classical = has_test.then(|| Convolutions::fit(&train, ask.config.seed)).flatten();
+    let (mean, spread) = mean_and_spread(&accuracies);
+    let reports = |of: &[Labelled], windows: &Windows| {
+        of.iter().enumerate().map(|(tape, one)| one.report(windows, tape)).collect()
+    };
+    let report = Report {
+        classes: train.classes.clone(),
+        window_rows: train.spec.len,
+        hop_rows: train.spec.hop,
+        rate_hz: config.rate_hz,
+        pattern: ask.config.pattern.map_or("dense".to_owned(), |pattern| pattern.to_string()),
+        parameters,
+        blob_bytes: bytes.len(),
+        dtype: ask.dtype.name(),
+        feature_dim: train.dim(),
+        train_windows: train.cuts.len(),
+        test_windows: test.cuts.len(),
+        train: reports(&train_files, &train),
+        test: reports(&test_files, &test),
+        findings,
+        epochs: ask.config.epochs,
+        seed: ask.config.seed,
+        train_seconds,
+        train_loss: loss,
+        accuracy: scores.as_ref().map(|scores| scores.accuracy),
+        macro_f1: scores.as_ref().map(|scores| scores.macro_f1),
+        majority_baseline: has_test.then(|| majority(&train, &test).accuracy),
+        classical_baseline: classical.map(|fitted| fitted.score(&test).accuracy),
+        scores,
+        accuracies,
+        mean_accuracy: mean,
+        accuracy_spread: spread,
+    };
+    if ask.json { to_json(&report) } else { Ok(for_people(&report, ask.out.as_deref())) }
+}
+
+fn ask(mut args: Args) -> Result<Ask, CliError> {
+    let mut ask = Ask { seeds: 1, dtype: Dtype::F16, ..Ask::default() };
+    let (mut options, mut name) = (PatternOptions::default(), "dense".to_owned());
+    let mut list: Option<&str> = None;
+    while let Some(item) = args.next()? {
+        let option = match item {
+            Item::Option(option) => option,
+            Item::Plain(value) => {
+                match list {
+                    Some("train") => ask.train.push(value.into()),
+                    Some("test") => ask.test.push(value.into()),
+                    _ => {
+                        let value = value.to_string_lossy();
+                        let sentence = format!("is `{value}` a recording for --train or --test?");
+                        return Err(CliError::usage(sentence));
+                    }
+                }
+                continue;
+            }
+        };
+        list = None;
+        match option.as_str() {
+            "train" => list = Some("train"),
+            "test" => list = Some("test"),
+            "merge-labels" => ask.map = LabelMap::read(&args.path()?)?,
+            // Here a window is what is classified; the pattern's own has another name.
+            "window" => ask.spec.len = args.value("window")?,
+            "attn-window" => _ = options.take("window", &mut args)?,
+            "hop" => ask.hop = Some(args.value("hop")?),
+            "rate" => ask.rate_hz = Some(args.value("rate")?),
+            "pattern" => name = args.text("pattern")?,
+            "pooling" => {
+                ask.config.pooling = match args.text("pooling")?.as_str() {
+                    "mean" => Pooling::Mean,
+                    "last" => Pooling::Last,
+                    other => {
+                        let sentence = format!("--pooling takes mean or last, not `{other}`");
+                        return Err(CliError::usage(sentence));
+                    }
+                }
+            }
+            "size" => {
+                let size = args.text("size")?;
+                ask.config.size = Size::named(&size).ok_or_else(|| {
+                    let names = Size::NAMES.join(", ");
+                    CliError::usage(format!("--size takes {names}, not `{size}`"))
+                })?;
+            }
+            "seed" => ask.config.seed = args.value("seed")?,
+            "seeds" => ask.seeds = args.value("seeds")?,
+            "epochs" => ask.config.epochs = args.value("epochs")?,
+            "balance" => ask.config.balance = true,
+            "f32" => ask.dtype = Dtype::F32,
+            "out" => ask.out = Some(args.path()?),
+            "json" => ask.json = true,
+            other if options.take(other, &mut args)? => {}
+            other => return Err(unknown_option(other)),
+        }
+    }
+    if ask.spec.len == 0 || ask.hop == Some(0) || ask.config.epochs == 0 {
+        return Err(CliError::usage("--window, --hop and --epochs must be at least 1"));
+    }
+    ask.spec.hop = ask.hop.unwrap_or(ask.spec.len.div_ceil(2));
+    ask.config.pattern = match name.as_str() {
+        "dense" => {
+            // Refuses options of patterns.
+            options.pattern("upstream", Pattern::default())?;
+            None
+        }
+        name => Some(options.pattern(name, Pattern::default())?),
+    };
+    Ok(ask)
+}
+
+/// What training came to.
+struct Trained {
+    blob: WeightBlob,
+    /// Over the last epoch.
+    loss: f32,
+    parameters: usize,
+}
+
+/// Trains to the end.
+fn trained(train: &Windows, config: TrainConfig, dtype: Dtype) -> Result<Trained, CliError> {
+    let refused = |e: TrainError| CliError::usage(format!("{e} ({})", e.code()));
+    let mut trainer = Trainer::new(train.clone(), config).map_err(refused)?;
+    let progress = trainer.step(usize::MAX);
+    let mut blob = trainer.blob().to_dtype(dtype).0;
+    let made = format!("csi-lab {}", env!("CARGO_PKG_VERSION"));
+    blob.trailer.provenance = Some(trainer.provenance(&made));
+    Ok(Trained { blob, loss: progress.loss, parameters: trainer.parameters() })
+}
+
+fn encoded(blob: &WeightBlob) -> Result<Vec<u8>, CliError> {
+    blob.encode().map_err(|e| CliError::usage(format!("the weights cannot be written: {e}")))
+}
+
+/// Scores what a reader of the file gets.
+fn scored(blob: &WeightBlob, windows: &Windows) -> Result<ScoreReport, CliError> {
+    let failed = |e: &dyn std::fmt::Display| CliError::usage(format!("the head cannot run: {e}"));
+    let blob = WeightBlob::parse(&encoded(blob)?).map_err(|e| failed(&e))?;
+    let head = TemporalHead::from_blob(&blob).map_err(|e| failed(&e))?;
+    let scores = evaluate::score(&head, head.backend(), windows).map_err(|e| failed(&e))?;
+    Ok(scores.into())
+}
+
+fn mean_and_spread(numbers: &[f64]) -> (Option<f64>, Option<f64>) {
+    let count = numbers.len() as f64;
+    if numbers.is_empty() {
+        return (None, None);
+    }
+    let mean = numbers.iter().sum::<f64>() / count;
+    let squares = numbers.iter().map(|number| (number - mean) * (number - mean)).sum::<f64>();
+    (Some(mean), (count > 1.0).then(|| (squares / (count - 1.0)).sqrt()))
+}
+
+fn for_people(report: &Report, out: Option<&std::path::Path>) -> String {
+    let mut text = String::new();
+    let from = |recordings: &[RecordingReport]| recordings.len();
+    let _ = writeln!(
+        text,
+        "{} windows of {} rows from {} recordings to train on, {} from {} to test on; {} classes",
+        report.train_windows,
+        report.window_rows,
+        from(&report.train),
+        report.test_windows,
+        from(&report.test),
+        report.classes.len()
+    );
+    for finding in &report.findings {
+        let _ = writeln!(text, "note: {}", finding.text);
+    }
+    let _ = writeln!(
+        text,
+        "{} parameters, {}, {} epochs in {:.1} s, loss {:.3}",
+        report.parameters, report.pattern, report.epochs, report.train_seconds, report.train_loss
+    );
+    match &report.scores {
+        None => text.push_str("no test recording, so no accuracy is known\n"),
+        Some(scores) => {
+            text.push_str(&scores.for_people());
+            let figure = |of: Option<f64>| of.map_or("none".to_owned(), |of| format!("{of:.3}"));
+            let _ = writeln!(
+                text,
+                "baselines: largest class {}, random convolutions and ridge {}",
+                figure(report.majority_baseline),
+                figure(report.classical_baseline)
+            );
+            if let (Some(mean), Some(spread)) = (report.mean_accuracy, report.accuracy_spread) {
+                let seeds = report.accuracies.len();
+                let _ = writeln!(text, "{seeds} seeds: {mean:.3}, standard deviation {spread:.3}");
+            }
+        }
+    }
+    if let Some(out) = out {
+        let _ = writeln!(text, "{} bytes written to {}", report.blob_bytes, out.display());
+    }
+    text
+}

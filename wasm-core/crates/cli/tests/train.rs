@@ -1,0 +1,154 @@
+//! `csi train` and `csi eval` as scripts see them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn csi(args: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_csi")).args(args).output().expect("csi starts")
+}
+
+fn ok(args: &[String]) -> String {
+    let output = csi(args);
+    assert!(output.status.success(), "csi {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("output is UTF-8")
+}
+
+fn refused(args: &[String]) -> String {
+    let output = csi(args);
+    let sentence = String::from_utf8(output.stderr).expect("sentence is UTF-8");
+    assert_eq!(output.status.code(), Some(2), "csi {args:?}: {sentence}");
+    assert_eq!(sentence.lines().count(), 1, "csi {args:?}: {sentence}");
+    sentence
+}
+
+fn json(args: &[String]) -> serde_json::Value {
+    serde_json::from_str(&ok(args)).expect("output is JSON")
+}
+
+/// A folder of its own for one test, emptied at the start.
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("scratch folder");
+    folder
+}
+
+/// A table of 32 amplitudes: noise while sitting, a slow wave on top while walking.
+fn recording(folder: &Path, name: &str, seed: u32, noise: f32, labelled: bool) -> String {
+    let mut state = seed;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    let columns: Vec<String> = (0..32).map(|pair| format!("a{pair}")).collect();
+    let head = if labelled { "label," } else { "" };
+    let mut text = format!("{head}{}\n", columns.join(","));
+    for frame in 0..240 {
+        let walks = frame / 60 % 2 == 1;
+        if labelled {
+            text += if walks { "walk," } else { "sit," };
+        }
+        let wave = if walks { (frame % 20) as f32 / 5.0 - 2.0 } else { 0.0 };
+        let cells: Vec<String> = (0..32)
+            .map(|pair| format!("{:.3}", 30.0 + wave * pair as f32 / 16.0 + noise * random()))
+            .collect();
+        text += &format!("{}\n", cells.join(","));
+    }
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("recording written");
+    path.to_str().expect("path is UTF-8").to_owned()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+const BRIEFLY: &str = "--window 20 --epochs 8 --size small --json";
+
+#[test]
+fn a_head_is_trained_tested_written_and_evaluated_to_the_same_figure() {
+    let folder = scratch("train");
+    let [a, b, c] =
+        [1, 2, 3].map(|seed| recording(&folder, &format!("r{seed}.csv"), seed, 1.0, true));
+    let out = folder.join("head.rvne").to_str().expect("path is UTF-8").to_owned();
+    let report =
+        json(&words(&format!("train --train {a} {b} --test {c} --seeds 2 --out {out} {BRIEFLY}")));
+    assert_eq!(report["classes"], serde_json::json!(["sit", "walk"]));
+    // Of 60 frames a stretch, five windows of 20 at hop 10.
+    assert_eq!((&report["train_windows"], &report["test_windows"]), (&40.into(), &20.into()));
+    assert_eq!(report["majority_baseline"], 0.5);
+    let accuracy = report["accuracy"].as_f64().expect("a figure");
+    assert!(accuracy >= 0.9, "{report}");
+    assert!(report["classical_baseline"].as_f64().expect("a figure") >= 0.9, "{report}");
+    assert_eq!(report["accuracies"].as_array().map(Vec::len), Some(2));
+    let bytes = std::fs::read(&out).expect("a blob");
+    assert_eq!(report["blob_bytes"], bytes.len());
+
+    let eval = json(&words(&format!("eval {out} {c} --json")));
+    assert_eq!((&eval["accuracy"], &eval["scores"]), (&report["accuracy"], &report["scores"]));
+    let shown = ok(&words(&format!("blob show {out}")));
+    for word in ["sit", "walk", "dense"] {
+        assert!(shown.contains(word), "{word} in {shown}");
+    }
+}
+
+/// Nothing of a test recording reaches weights, normalisation or the end of training: garbage in
+/// its place gives the same bytes.
+#[test]
+fn poisoned_test_recordings_change_no_byte() {
+    let folder = scratch("poison");
+    let [a, b, c] =
+        [1, 2, 3].map(|seed| recording(&folder, &format!("r{seed}.csv"), seed, 1.0, true));
+    let poison = recording(&folder, "poison.csv", 4, 29.0, true);
+    let blob = |test: &str| {
+        let out = folder.join("head.rvne").to_str().expect("path is UTF-8").to_owned();
+        ok(&words(&format!("train --train {a} {b} {test} --out {out} {BRIEFLY}")));
+        std::fs::read(out).expect("a blob")
+    };
+    let clean = blob(&format!("--test {c}"));
+    assert_eq!(clean, blob(&format!("--test {poison}")));
+    assert_eq!(clean, blob(""));
+    assert_ne!(clean, blob("--seed 2"), "the bytes do depend on something");
+}
+
+#[test]
+fn labels_come_from_names_and_are_renamed_by_a_map() {
+    let folder = scratch("labels");
+    let of = |name: &str, seed| recording(&folder, name, seed, 1.0, false);
+    let (sit, sit2, walk, lie) =
+        (of("sit_1.csv", 1), of("sit_2.csv", 2), of("walk_1.csv", 3), of("lie.csv", 4));
+    let map = folder.join("map.json");
+    std::fs::write(&map, r#"{"walk": "moving", "lie": "sit"}"#).expect("map written");
+    let map = map.to_str().expect("path is UTF-8");
+    let report = json(&words(&format!(
+        "train --train {sit} {walk} {lie} --test {sit2} --merge-labels {map} {BRIEFLY}"
+    )));
+    assert_eq!(report["classes"], serde_json::json!(["moving", "sit"]));
+    assert_eq!(report["train"][2]["windows"]["sit"], 23);
+    assert_eq!(report["train"][0]["labels_from"], "file name");
+    std::fs::write(folder.join("map.json"), "[1]").expect("map written");
+    assert!(
+        refused(&words(&format!("train --train {sit} --merge-labels {map}"))).contains("label map")
+    );
+}
+
+#[test]
+fn what_cannot_be_trained_is_said_with_its_code_and_what_to_do() {
+    let folder = scratch("refused");
+    let good = recording(&folder, "good.csv", 1, 1.0, true);
+    let one = recording(&folder, "one_1.csv", 2, 1.0, false);
+    for (args, code) in [
+        (format!("train --train {one}"), "dataset/one-class"),
+        (format!("train --train {good} --test {good}"), "dataset/copies"),
+        (format!("train --train {good} --test {one}"), "dataset/unknown-class"),
+        (format!("train --train {good} --pattern salient"), "train/no-gradient"),
+        ("train".to_owned(), "--train FILE"),
+        (format!("train {good}"), "--train or --test"),
+        (format!("train --train {good} --size huge"), "small, node, large"),
+        (format!("train --train {good} --epochs 0"), "at least 1"),
+        (format!("eval {good} {good}"), "good.csv"),
+    ] {
+        let sentence = refused(&words(&args));
+        assert!(sentence.contains(code), "{args}: {sentence}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Training learns what can be learned, in steps of any size, and the same for the same seed.
+
+use csi_lab::dataset::{WindowSpec, Windows};
+use csi_lab::train::baseline::{Convolutions, majority};
+use csi_lab::train::{Augment, Size, TrainConfig, TrainError, Trainer, evaluate, selftest};
+use csi_temporal::head::TemporalHead;
+use csi_temporal::rvne::Dtype;
+
+const SPEC: WindowSpec = WindowSpec { len: 20, hop: 10 };
+
+const CONFIG: TrainConfig = TrainConfig {
+    size: Size { width: 12, q_heads: 4, kv_heads: 2, head_dim: 4, layers: 1, hidden: 16 },
+    pattern: None,
+    pooling: csi_temporal::rvne::Pooling::Mean,
+    epochs: 20,
+    batch: 16,
+    rate: 1e-2,
+    decay: 0.05,
+    clip: 1.0,
+    smoothing: 0.1,
+    balance: false,
+    augment: Augment { shift: true, scale: 0.2, noise: 0.2, drop: 0.1 },
+    seed: 1,
+};
+
+fn sets() -> (Windows, Windows) {
+    let tapes = |seeds: std::ops::Range<u64>| {
+        seeds.map(|seed| selftest::tape(&format!("{seed}"), seed, 80)).collect()
+    };
+    let train = Windows::cut(tapes(1..5), SPEC);
+    let test = Windows::cut_for(tapes(5..7), SPEC, &train.classes);
+    (train, test)
+}
+
+fn bytes(trainer: &Trainer) -> Vec<u8> {
+    trainer.blob().to_dtype(Dtype::F16).0.encode().expect("a blob")
+}
+
+#[test]
+fn a_head_and_the_classical_baseline_tell_made_up_classes_apart() {
+    let (train, test) = sets();
+    let mut trainer = Trainer::new(train.clone(), CONFIG).expect("windows");
+    let first = trainer.step(1).loss;
+    let last = trainer.step(usize::MAX);
+    assert!(last.done && last.epoch == CONFIG.epochs && last.groups == last.groups_total);
+    assert!(last.loss < 0.7 * first, "{first} to {}", last.loss);
+    let head = TemporalHead::from_blob(&trainer.blob().to_dtype(Dtype::F16).0).expect("a head");
+    let scores = evaluate::score(&head, head.backend(), &test).expect("scores");
+    assert!(scores.accuracy >= 0.9, "{scores:?}");
+    let classical = Convolutions::fit(&train, 1).expect("solved").score(&test);
+    assert!(classical.accuracy >= 0.9, "{classical:?}");
+    let largest = majority(&train, &test);
+    assert!((largest.accuracy - 1.0 / 3.0).abs() < 0.01, "{largest:?}");
+}
+
+#[test]
+fn budgets_change_no_bit_and_seeds_change_all() {
+    let (train, _) = sets();
+    let config = TrainConfig { epochs: 2, ..CONFIG };
+    let start =
+        |seed| Trainer::new(train.clone(), TrainConfig { seed, ..config }).expect("windows");
+    let mut at_once = start(1);
+    at_once.step(usize::MAX);
+    let mut in_steps = start(1);
+    while !in_steps.step(3).done {}
+    assert_eq!(bytes(&at_once), bytes(&in_steps));
+    assert_eq!(in_steps.step(5), in_steps.progress(), "after the end nothing happens");
+    let mut other = start(2);
+    other.step(usize::MAX);
+    assert_ne!(bytes(&at_once), bytes(&other));
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let (train, _) = sets();
+    let refused = |windows: Windows, config| Trainer::new(windows, config).err();
+    let none = Windows::cut(Vec::new(), SPEC);
+    assert_eq!(refused(none, CONFIG), Some(TrainError::NoWindows));
+    let mut one = train.clone();
+    one.cuts.retain(|cut| cut.class == 0);
+    assert_eq!(refused(one, CONFIG), Some(TrainError::OneClass));
+    let mut mixed = train.clone();
+    mixed.tapes[1].config.lags.clear();
+    assert_eq!(refused(mixed, CONFIG), Some(TrainError::Mixed));
+    let salient = csi_lab::pattern::Pattern::named("salient");
+    let config = TrainConfig { pattern: salient, ..CONFIG };
+    assert_eq!(refused(train.clone(), config), Some(TrainError::NoGradient));
+    for (q_heads, kv_heads, layers) in [(4, 3, 1), (0, 1, 1), (4, 0, 1), (4, 4, 0), (70_000, 1, 1)]
+    {
+        let size = Size { q_heads, kv_heads, layers, ..CONFIG.size };
+        let config = TrainConfig { size, ..CONFIG };
+        assert_eq!(refused(train.clone(), config), Some(TrainError::Shape), "{size:?}");
+    }
+}
+
+/// Recall, precision and F1 by hand: 3 windows of a, 2 of b; one a is taken for b.
+#[test]
+fn scores_are_those_of_the_confusion_matrix() {
+    let (train, _) = sets();
+    let mut five = train.clone();
+    five.cuts.truncate(5);
+    for (cut, class) in five.cuts.iter_mut().zip([0, 0, 0, 1, 1]) {
+        cut.class = class;
+    }
+    let scores = evaluate::Scores::new(&five, &[0, 0, 1, 1, 1]);
+    assert_eq!(scores.confusion, [[2, 1, 0], [0, 2, 0], [0, 0, 0]]);
+    assert_eq!((scores.windows, scores.right, scores.accuracy), (5, 4, 0.8));
+    let of = |class: usize| {
+        let class = &scores.classes[class];
+        (class.windows, class.precision, class.recall, class.f1)
+    };
+    assert_eq!(of(0), (3, 1.0, 2.0 / 3.0, 0.8));
+    assert_eq!(of(1), (2, 2.0 / 3.0, 1.0, 0.8));
+    assert_eq!(of(2), (0, 0.0, 0.0, 0.0));
+    assert!((scores.macro_f1 - 0.8).abs() < 1e-12, "classes without a window do not count");
+}
