@@ -23,6 +23,7 @@ mod hearing;
 mod link;
 mod parity;
 mod planning;
+mod source;
 mod state;
 mod talk;
 mod twin;
@@ -44,6 +45,7 @@ pub use planning::{
     FateView, OwnFile, PartitionView, Place, PlanAsk, PlanView, RangeView, WEIGHTS, WEIGHTS_OFFSET,
     WEIGHTS_ROOM,
 };
+pub use source::{packet_of, rows_of};
 pub use twin::ParityInput;
 
 use check::Check;

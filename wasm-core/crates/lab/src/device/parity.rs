@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 
 use csi_node::protocol::{Logits, Numbers, Reply, Request, Settings, VERSION, kind};
+use csi_temporal::head::HeadError;
 use csi_temporal::rvne::WeightBlob;
 use serde::Serialize;
 
@@ -167,7 +168,12 @@ impl Parity {
             ParityInput::Rows { values } if values.len() % dim != 0 => {
                 return Err(DeviceError::Width { got: values.len() % dim, expected: dim });
             }
-            ParityInput::Rows { values } => values.len() / dim,
+            ParityInput::Rows { values } => {
+                if let Some(at) = values.iter().position(|number| !number.is_finite()) {
+                    return Err(HeadError::RowNotFinite { row: at / dim, column: at % dim }.into());
+                }
+                values.len() / dim
+            }
             ParityInput::Packets { packets } => packets.len(),
         };
         let mut total = 0;

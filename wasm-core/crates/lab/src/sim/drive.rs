@@ -4,6 +4,7 @@ use esp_flasher::Loader;
 use esp_flasher::line::{Action, BAUD};
 
 use super::board::Board;
+use crate::device::Device;
 
 /// Whoever is at the host's end of the cable: a loader, or all of a device. Times are
 /// microseconds.
@@ -22,31 +23,37 @@ pub trait Host {
     fn poll_timeout(&self) -> Option<u64>;
 }
 
-impl Host for Loader {
-    fn poll_action(&mut self) -> Option<Action> {
-        Self::poll_action(self)
-    }
+macro_rules! hosts {
+    ($($host:ty),+) => {
+        $(impl Host for $host {
+            fn poll_action(&mut self) -> Option<Action> {
+                Self::poll_action(self)
+            }
 
-    fn handle_bytes(&mut self, now_micros: u64, bytes: &[u8]) {
-        Self::handle_bytes(self, now_micros, bytes);
-    }
+            fn handle_bytes(&mut self, now_micros: u64, bytes: &[u8]) {
+                Self::handle_bytes(self, now_micros, bytes);
+            }
 
-    fn handle_opened(&mut self, now_micros: u64) {
-        Self::handle_opened(self, now_micros);
-    }
+            fn handle_opened(&mut self, now_micros: u64) {
+                Self::handle_opened(self, now_micros);
+            }
 
-    fn handle_lost(&mut self, now_micros: u64) {
-        Self::handle_lost(self, now_micros);
-    }
+            fn handle_lost(&mut self, now_micros: u64) {
+                Self::handle_lost(self, now_micros);
+            }
 
-    fn handle_timeout(&mut self, now_micros: u64) {
-        Self::handle_timeout(self, now_micros);
-    }
+            fn handle_timeout(&mut self, now_micros: u64) {
+                Self::handle_timeout(self, now_micros);
+            }
 
-    fn poll_timeout(&self) -> Option<u64> {
-        Self::poll_timeout(self)
-    }
+            fn poll_timeout(&self) -> Option<u64> {
+                Self::poll_timeout(self)
+            }
+        })+
+    };
 }
+
+hosts!(Loader, Device);
 
 /// A cable with a clock of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
