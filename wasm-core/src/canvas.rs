@@ -328,7 +328,7 @@ impl DrawingBackend for Canvas {
         if let Ok(image) =
             ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height)
         {
-            let _ = self.context.put_image_data(&image, f64::from(at.0), f64::from(at.1));
+            let _ = self.context.put_image_data(&image, at.0, at.1);
         }
         Ok(())
     }

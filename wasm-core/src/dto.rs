@@ -140,6 +140,8 @@ export interface Spectrum { k: Float64Array; amplitude: Float32Array; role: Subc
 export interface PipelineDto { bands: number; divideByMean: boolean; meanRemoval: "none" | "window" | "exponential"; timeConstantS: number; rateHz: number; lags: number[]; lagAbsolute: boolean }
 export interface PipelineInfo extends PipelineDto { featureDim: number; modelInputDim: number; matches: boolean; steps: string[]; usefulCount: number; heldRows: number; refusedFrames: number }
 export interface FeatureWindow { raster: Raster; firstSeconds: number; lastSeconds: number; rows: number; dim: number }
+/** Rows of `dim` numbers, the oldest first. */
+export interface FeatureRows { values: Float32Array; firstSeconds: number; rows: number; dim: number }
 export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean; pattern?: PatternArgs; /** for a node: 1 to 65535, absent: 50 */ windowLen?: number; f16Rows?: boolean; streaming?: boolean; lastFrame?: boolean }
 export interface BlobInfo {
   name: string; shape: { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number };

@@ -286,6 +286,18 @@ impl Lab {
         to_js(&self.0.set_pipeline(from_js(p)?).map_err(refused)?)
     }
 
+    /// The last rows up to a frame, as numbers for a board.
+    #[wasm_bindgen(js_name = featureRows, unchecked_return_type = "FeatureRows")]
+    pub fn feature_rows(&mut self, frame: usize, n: usize) -> Result<JsValue> {
+        let window = self.0.window(frame, n).map_err(refused)?;
+        Ok(object([
+            ("values", float_array(&window.values)),
+            ("firstSeconds", window.times_s.first().copied().unwrap_or(0.0).into()),
+            ("rows", window.times_s.len().into()),
+            ("dim", window.dim.into()),
+        ]))
+    }
+
     /// The last rows up to a frame, as a picture.
     #[wasm_bindgen(js_name = featureWindow, unchecked_return_type = "FeatureWindow")]
     pub fn feature_window(

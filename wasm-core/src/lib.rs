@@ -7,10 +7,14 @@
 
 #[cfg(target_arch = "wasm32")]
 mod canvas;
+#[cfg(target_arch = "wasm32")]
+mod device;
 mod dto;
 mod error;
 mod lab;
 mod replay;
+#[cfg(target_arch = "wasm32")]
+pub mod serial;
 
 pub use lab::Lab;
 pub use replay::Replay;

@@ -26,7 +26,7 @@ const control = (key) => (/** @type {Parameters<NonNullable<Action["matches"]>>[
  * @param {Pick<import("./player.js").Player, "toggle" | "stepFrames" | "stepSeconds" | "home" | "end" | "faster" | "loop" | "follow">} player
  * @param {{room: (room: import("./store.js").Room) => void, open: () => void, palette: () => void, help: () => void,
  *   escape: () => void, theme: () => void, side: () => void, zoom: (factor: number) => void, pan: (views: number) => void, letters: () => void, builtIn: () => void,
- *   label: () => void, editLabel: () => void, saveLabels: () => void, liveEnd: () => void, liveSave: () => void}} page
+ *   label: () => void, editLabel: () => void, saveLabels: () => void, liveEnd: () => void, liveSave: () => void, connect: () => void, simulate: () => void}} page
  * @returns {Action[]}
  */
 export function makeActions(player, page) {
@@ -54,11 +54,14 @@ export function makeActions(player, page) {
     { id: "room-recording", name: "Room: Recording", keys: "1", matches: character("1"), letter: true, run: () => page.room("recording") },
     { id: "room-attention", name: "Room: Attention", keys: "2", matches: character("2"), letter: true, run: () => page.room("attention") },
     { id: "room-model", name: "Room: Model", keys: "3", matches: character("3"), letter: true, run: () => page.room("model") },
-    { id: "room-log", name: "Room: Log", keys: "4", matches: character("4"), letter: true, run: () => page.room("log") },
+    { id: "room-device", name: "Room: Device", keys: "4", matches: character("4"), letter: true, run: () => page.room("device") },
+    { id: "room-log", name: "Room: Log", keys: "5", matches: character("5"), letter: true, run: () => page.room("log") },
     { id: "palette", name: "All actions", keys: "Ctrl+K", matches: control("k"), anywhere: true, run: page.palette },
     { id: "open", name: "Open a file", keys: "Ctrl+O", matches: control("o"), anywhere: true, run: page.open },
     { id: "help", name: "Help and keys", keys: "?", matches: character("?"), letter: true, run: page.help },
     { id: "escape", name: "Close what is open", keys: "Esc", matches: plain("Escape"), anywhere: true, run: page.escape },
+    { id: "board-connect", name: "Connect a board", run: page.connect },
+    { id: "board-simulate", name: "Use the simulated board", run: page.simulate },
     { id: "built-in", name: "Open the built-in recording", run: page.builtIn },
     { id: "theme", name: "Theme: system, light, dark", run: page.theme },
     { id: "side", name: "Inspector: show or fold", run: page.side },

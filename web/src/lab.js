@@ -28,6 +28,14 @@
 /** @typedef {import("../pkg/wasm_core.js").RowEdge} RowEdge */
 /** @typedef {import("../pkg/wasm_core.js").AttentionRow} AttentionRow */
 /** @typedef {import("../pkg/wasm_core.js").SubcarrierInfo} Subcarrier */
+/** @typedef {import("../pkg/wasm_core.js").BoardLink} BoardLink */
+/** @typedef {import("../pkg/wasm_core.js").DeviceView} DeviceView */
+/** @typedef {import("../pkg/wasm_core.js").DeviceEvent} DeviceEvent */
+/** @typedef {import("../pkg/wasm_core.js").PlanArgs} PlanArgs */
+/** @typedef {import("../pkg/wasm_core.js").PlanInfo} PlanInfo */
+/** @typedef {import("../pkg/wasm_core.js").FlashProgress} FlashProgress */
+/** @typedef {import("../pkg/wasm_core.js").ParityReport} ParityReport */
+/** @typedef {import("../pkg/wasm_core.js").CheckReport} CheckReport */
 
 /**
  * Every method of the worker's Lab, answered by a promise.

@@ -1,6 +1,7 @@
 // @ts-check
 // Wires the page: state, wasm, rooms, time line, opening. Holds no logic of its own.
 import { makeActions } from "./actions.js";
+import { createBoard } from "./board.js";
 import { Journal } from "./journal.js";
 import { createLabels } from "./labels.js";
 import { loadLab } from "./lab.js";
@@ -8,6 +9,7 @@ import { createLive } from "./live.js";
 import { acceptDrops, createOpening } from "./opening.js";
 import { createPlayer } from "./player.js";
 import { mountAttention } from "./rooms/attention.js";
+import { mountDevice } from "./rooms/device.js";
 import { mountLog } from "./rooms/log.js";
 import { mountModel } from "./rooms/model.js";
 import { mountRecording } from "./rooms/recording.js";
@@ -27,6 +29,7 @@ import { listen } from "./ui/shortcuts.js";
  * @property {import("./lab.js").Wasm} wasm
  * @property {Store} store
  * @property {import("./player.js").Player} player
+ * @property {import("./board.js").Board} board
  * @property {Journal} journal
  * @property {Notices} notices
  * @property {(thrown: unknown, about?: string) => void} fail
@@ -44,6 +47,7 @@ const ROOMS = [
   { id: "recording", name: "Recording", path: "M3 5h18v14H3zM7 5v14M11 9v6M15 7v10M19 10v4", mount: mountRecording },
   { id: "attention", name: "Attention", path: "M4 4h16v16H4zM4 4l16 16M4 9l11 11M4 14l6 6", mount: mountAttention },
   { id: "model", name: "Model", path: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9", mount: mountModel },
+  { id: "device", name: "Device", path: "M7 7h10v10H7zM10 3v4M14 3v4M10 17v4M14 17v4M3 10h4M3 14h4M17 10h4M17 14h4", mount: mountDevice },
   { id: "log", name: "Log", path: "M5 6h14M5 10h14M5 14h9M5 18h11", mount: mountLog },
 ];
 
@@ -67,7 +71,7 @@ async function main() {
   const labels = createLabels(shared);
   const live = createLive({ ...shared, labels });
   /** @type {Ctx} */
-  const ctx = { ...shared, labels, live };
+  const ctx = { ...shared, labels, live, board: createBoard(shared, live) };
   const opening = createOpening(ctx);
 
   const setLetters = (/** @type {boolean} */ letters) => {
@@ -92,6 +96,8 @@ async function main() {
     saveLabels: () => void labels.save(),
     liveEnd: () => void live.end(),
     liveSave: () => void live.save(),
+    connect: () => void ctx.board.connect(),
+    simulate: () => void ctx.board.simulate(),
   });
   addEventListener("beforeunload", (event) => { if (live.running() || store.state.unsaved) event.preventDefault(); }, { signal });
   listen(actions, store, signal);
@@ -134,6 +140,13 @@ function fillBar({ store, signal }, run) {
     byId("bar-side").focus();
   }, { signal });
   for (const element of document.querySelectorAll(".bar button")) element.removeAttribute("disabled");
+  const chip = byId("bar-board");
+  chip.addEventListener("click", () => store.update({ room: "device" }), { signal });
+  store.watch(["board"], ({ board: { source, label } }) => {
+    chip.textContent = label;
+    chip.dataset.source = source.split(" ", 1)[0];
+    chip.title = source ? `${source}: ${label}` : "No board is connected";
+  }, signal);
   store.watch(["recording"], ({ recording }) => { byId("bar-name").textContent = recording?.name ?? ""; }, signal);
   store.watch(["sideOpen"], ({ sideOpen }) => {
     document.body.classList.toggle("side-folded", !sideOpen);

@@ -1,9 +1,10 @@
 // @ts-check
 // The state of the page: one object, one way to change it, one event when it changed.
+import { noBoard } from "./board.js";
 import { initialPattern } from "./patterns.js";
 
 /**
- * @typedef {"recording" | "attention" | "model" | "log"} Room
+ * @typedef {"recording" | "attention" | "model" | "device" | "log"} Room
  * @typedef {import("./patterns.js").PatternSettings & {n: number, head: number, layer: number, magnitude: number}} AttentionSettings
  * @typedef {import("./lab.js").LiveInfo & {device: string, name: string}} LiveState
  * @typedef {{
@@ -32,6 +33,7 @@ import { initialPattern } from "./patterns.js";
  *   blob: import("./lab.js").BlobInfo | null,
  *   attention: AttentionSettings,
  *   sideOpen: boolean,
+ *   board: import("./board.js").BoardView,
  * }} State
  */
 
@@ -63,6 +65,7 @@ export function initialState() {
     blob: null,
     attention: { ...initialPattern(), n: 256, head: -1, layer: 0, magnitude: 0 },
     sideOpen: true,
+    board: noBoard(),
   };
 }
 

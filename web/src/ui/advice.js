@@ -113,6 +113,17 @@ const EXACT = {
   "plan/unaligned": { means: "A flash is erased in pieces of 0x1000 bytes, so that is where a file may start.", todo: "Choose an offset that ends in 000." },
   "plan/no-partition": { means: "The board's partition table has no partition of this name.", todo: "Choose one of those that are listed." },
   "image/chip": { means: "The image was built for another chip. Nothing was changed.", todo: "Build it for the ESP32-S3." },
+  "serial/busy": { means: "The system does not let the browser have the port: another program has it open, or access is missing.", todo: "Close serial monitors, IDEs and other tabs that use it." },
+  "serial/open-here": { means: "This page has the port open already.", todo: "Disconnect first, then connect again." },
+  "serial/forbidden": { means: "The browser's settings, or where the page comes from, forbid serial ports.", todo: "Allow serial ports for this page in the browser's site settings; the page must come from this computer or by https." },
+  "serial/lost": { means: "The board went away: unplugged, restarted, or the cable is loose.", todo: "Plug it in again: it is looked for, and nothing has to be chosen anew." },
+  "serial/closed": { means: "The port was closed while it was being used.", todo: "Connect again." },
+  "serial/stalled": { means: "The port took no bytes for seconds, as a board does that hangs.", todo: "Press RESET on the board, or unplug it and plug it in again." },
+  "serial/refused": { means: "The browser would not use the port and gave no reason that is known here.", todo: "Unplug the board, plug it in again, and update the browser if that does not help." },
+  "page/no-serial": { means: "Without Web Serial a page cannot reach a board.", todo: "Use the simulated board, or a browser with Web Serial on a desktop; plan and files can be downloaded." },
+  "page/port-in-other-tab": { means: "One tab at a time can have a port.", todo: "Press Disconnect in the other tab, or close it." },
+  "page/firmware-list": { means: "The list of the built firmware is damaged, so nothing of it is used.", todo: "Build it again with cargo xtask firmware." },
+  "page/firmware-file": { means: "A file of the built firmware is missing, so nothing of it is used.", todo: "Build it again with cargo xtask firmware." },
   "page/no-wasm": { means: "The lab computes with WebAssembly, which is missing or switched off here.", todo: "Use a browser of the last three years, or allow WebAssembly for this page." },
   "page/no-package": { means: "The page is there, but the part that computes is not.", todo: "Start the server with cargo lab, which builds it, and reload." },
   "page/crashed": { means: `The computing part stopped. ${OURS}`, todo: `Reload the page. ${REPORT}` },
@@ -156,10 +167,18 @@ export function hasAdvice(code) {
   return Object.hasOwn(EXACT, code) || FAMILIES.some(([kind]) => kind.test(code));
 }
 
-/** @param {string} code @returns {Advice} */
-export function adviceFor(code) {
-  if (Object.hasOwn(EXACT, code)) return EXACT[code];
-  return FAMILIES.find(([kind]) => kind.test(code))?.[1] ?? EXACT["page/unexpected"];
+/** What besides keeps a port from opening, by system. @type {[RegExp, string][]} */
+const BUSY = [
+  [/linux(?!.*android)/i, "On Linux your account needs the group that owns the port: sudo usermod -aG dialout $USER (uucp on Arch), then log in again; ModemManager may hold a new port for some seconds."],
+  [/mac/i, "On macOS choose the port called cu., and install the driver of the bridge if none is listed."],
+  [/win/i, "On Windows look in the Device Manager under Ports: a sign there means that the bridge's driver is missing."],
+];
+
+/** @param {string} code @param {string} [system]  as the browser names it @returns {Advice} */
+export function adviceFor(code, system = globalThis.navigator?.userAgent ?? "") {
+  const found = Object.hasOwn(EXACT, code) ? EXACT[code] : FAMILIES.find(([kind]) => kind.test(code))?.[1] ?? EXACT["page/unexpected"];
+  const more = code === "serial/busy" ? BUSY.find(([name]) => name.test(system))?.[1] : undefined;
+  return more ? { ...found, todo: `${found.todo} ${more}` } : found;
 }
 
 /** The codes that the page itself gives. */

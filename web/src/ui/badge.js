@@ -21,3 +21,14 @@ export function badge(store, signal) {
   keepBadge(element, store, signal);
   return element;
 }
+
+/** Says what a board's numbers come from: LIVE, or SIMULATED BOARD. @param {import("../store.js").Store} store @param {AbortSignal} signal */
+export function boardBadge(store, signal) {
+  const element = h("span", { class: "badge" });
+  store.watch(["board"], ({ board: { source } }) => {
+    element.hidden = source === "";
+    element.dataset.source = source.split(" ", 1)[0];
+    element.textContent = source;
+  }, signal);
+  return element;
+}

@@ -24,6 +24,11 @@ export function bytes(bytes) {
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
+/** @param {number} bytes @returns {string} the size of a memory chip: 8 MiB */
+export function mebibytes(bytes) {
+  return `${bytes / 2 ** 20} MiB`;
+}
+
 /** @param {number} seconds @returns {string} 0:07.25, 1:02:03.50 */
 export function clock(seconds) {
   const hundredths = Math.round(Math.max(0, seconds) * 100);

@@ -54,9 +54,9 @@ export function openPalette(actions) {
 export function openHelp(actions, store, setLetters) {
   if (document.querySelector("dialog[open]")) return;
   const rows = actions.filter((action) => action.keys);
-  const letters = check("Keys of one character ([ ] L M E F ? 1–4 W A S D) act", store.state.letters, setLetters);
+  const letters = check("Keys of one character ([ ] L M E F ? 1–5 W A S D) act", store.state.letters, setLetters);
   openDialog("Help and keys", h("div", { class: "body" },
-    h("p", null, "Open a recording of Wi-Fi channel state and look at it in Recording. See in Attention what a small attention model reads from it with sparse and with dense attention and how far the two differ. Make or inspect weights in Model. Everything stays on this computer; nothing is uploaded."),
+    h("p", null, "Open a recording of Wi-Fi channel state and look at it in Recording. See in Attention what a small attention model reads from it with sparse and with dense attention and how far the two differ. Make or inspect weights in Model. Put them on a board, real or simulated, in Device. Everything stays on this computer; nothing is uploaded."),
     h("h3", null, "Keys"),
     h("table", { "aria-label": "Keys" }, h("tbody", null, ...rows.map((action) => h("tr", null, h("td", null, h("kbd", null, action.keys ?? "")), h("td", null, action.name))))),
     letters.root,

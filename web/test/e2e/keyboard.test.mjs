@@ -66,7 +66,7 @@ test("W and S zoom, A and D pan", () => withPage(browser, async (page) => {
 
 test("rooms, palette, help and Esc by keys", () => withPage(browser, async (page) => {
   const { keyboard } = page;
-  for (const [key, name] of [["2", "attention"], ["3", "model"], ["4", "log"], ["1", "recording"]]) {
+  for (const [key, name] of [["2", "attention"], ["3", "model"], ["4", "device"], ["5", "log"], ["1", "recording"]]) {
     await keyboard.press(key);
     await page.locator(`#room-${name}`).waitFor();
   }

@@ -24,3 +24,10 @@ test("advice is sentences, and an unknown code still gets some", () => {
   }
   assert.equal(hasAdvice("nobody/knows"), false);
 });
+
+test("a port that does not open has advice for the system", () => {
+  assert.match(adviceFor("serial/busy", "Mozilla/5.0 (X11; Linux x86_64)").todo, /dialout/);
+  assert.match(adviceFor("serial/busy", "Mozilla/5.0 (Windows NT 10.0)").todo, /Device Manager/);
+  assert.match(adviceFor("serial/busy", "Mozilla/5.0 (Macintosh; Intel Mac OS X)").todo, /cu\./);
+  assert.doesNotMatch(adviceFor("serial/busy", "Linux; Android 15").todo, /usermod/);
+});

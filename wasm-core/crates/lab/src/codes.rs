@@ -228,6 +228,13 @@ pub const ALL: &[&str] = &[
     "rvne/weights-length",
     "rvne/zero-dimension",
     "rvne/zero-seed",
+    "serial/busy",
+    "serial/closed",
+    "serial/forbidden",
+    "serial/lost",
+    "serial/open-here",
+    "serial/refused",
+    "serial/stalled",
     "sim/fault-number",
     "sim/fault-when",
     "sim/fault-word",
@@ -285,6 +292,7 @@ mod tests {
         sources(&root.join("../temporal/src"), &mut texts);
         sources(&root.join("../flasher/src"), &mut texts);
         sources(&root.join("../../../firmware/src"), &mut texts);
+        sources(&root.join("../../src/serial"), &mut texts);
         let mut found: BTreeSet<String> = texts.iter().flat_map(|text| codes_in(text)).collect();
         found.insert(super::BAD_ARGUMENT.to_string());
         let table: BTreeSet<String> = super::ALL.iter().map(ToString::to_string).collect();
