@@ -39,7 +39,7 @@ const EXACT = {
   "rvne/gqa-ratio": { means: `Query heads are shared evenly among key heads, so their number must be a multiple. ${KEPT}`, todo: "For example 4 query heads with 1, 2 or 4 key heads." },
   "rvne/too-few-classes": { means: `A classifier needs two classes at least. ${KEPT}`, todo: "Give at least 2 classes." },
   "rvne/shape-too-large": { means: `The shape asks for more weights than the format can hold. ${KEPT}`, todo: "Make one of the dimensions smaller." },
-  "sim/fault-word": { means: "The simulated board knows no such fault.", todo: "Take one of those that the sentence lists; docs/device.md explains them." },
+  "sim/fault-word": { means: "The simulated board knows no such fault.", todo: "Take one of those that the sentence lists; docs/board.md explains them." },
   "sim/fault-when": { means: "A fault was told when to strike and does not take that, or was not told.", todo: "Write @N, @N+M or %N after a fault of a byte, a command or an MD5, and nothing after the others." },
   "sim/fault-number": { means: "A number of a fault is missing, no whole number, or out of range.", todo: "Write whole numbers from 1 on." },
   "rvne/zero-seed": { means: "The generator stays at zero forever when it starts there.", todo: "Take any other seed." },

@@ -62,7 +62,7 @@ usage:
       serve a SIMULATED BOARD on a pseudo terminal, over RFC 2217 or over TCP, until it is ended;
       the first line printed is where it is; --flash-file is read at the start and written when a
       host goes away; --loader starts it in its loader; --pace takes the time a board would;
-      --faults as docs/device.md says, such as flip-out%5000,unplug@12:800
+      --faults as docs/board.md says, such as flip-out%5000,unplug@12:800
 
   csi train --train FILE... [--test FILE...] [--merge-labels MAP.json] [--window 50] [--hop 25]
             [--rate HZ] [--pattern dense|PATTERN] [pattern options] [--pooling mean|last]

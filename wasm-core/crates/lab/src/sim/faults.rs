@@ -11,18 +11,31 @@
 //! | `refuse`, `refuse:REASON`   | a command is answered by an error, 6 unless told             |
 //! | `unplug`, `unplug:MS`       | the cable comes off at a command, for 500 ms; 0 = for good   |
 //! | `md5`                       | an MD5 is answered wrong                                     |
-//! | `stuck:N`                   | the next N restarts end in the loader                        |
+//! | `stuck:N`                   | the next N restarts out of the loader end in it; RESET helps |
 //! | `slow-erase:N`              | erasing takes N times as long                                |
 //! | `reenumerate`, `reenumerate:MS` | USB goes away at every restart, for 400 ms               |
 //! | `watchdog`, `watchdog:MS`   | a watchdog that nobody switched off restarts the chip, after 9 s |
 //! | `seed:N`                    | which way chance falls                                       |
 //!
-//! The first seven need to be told when: `@N` the Nth byte or command, `@N+M` and every M-th after
+//! Those up to `unplug`, and `md5`, need to be told when: `@N` the Nth byte or command, `@N+M` and every M-th after
 //! it, `%N` one in N by chance. Commands are counted as the loader understands them. Bytes
 //! are counted each way, from the start of the simulation. Example: `flip-out%5000,unplug@12:800`.
 
 use std::fmt;
 use std::str::FromStr;
+
+/// Lists to choose from, each with what it does in a few words.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("", "nothing goes wrong"),
+    ("flip-out%3000,lose-in%9000", "noise on the line, both ways"),
+    ("mute@20+40", "now and then no answer"),
+    ("md5@1", "the first MD5 is wrong"),
+    ("unplug@24:1500", "the cable comes off while it is written, for 1.5 s"),
+    ("stuck:3", "the loader does not let go"),
+    ("slow-erase:8", "erasing takes eight times as long"),
+    ("reenumerate:400", "USB goes away at every restart"),
+    ("watchdog:1500", "a watchdog is left on"),
+];
 
 /// Which way a byte goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -332,6 +345,14 @@ mod tests {
         assert_eq!((faults.stuck_restarts, faults.erase_factor, faults.seed), (2, 10, 7));
         assert_eq!((faults.reenumerate_micros, faults.watchdog_micros), (400_000, 20_000));
         assert_eq!("".parse(), Ok(Faults::default()));
+    }
+
+    #[test]
+    fn examples_are_lists() {
+        for (text, sentence) in EXAMPLES {
+            let faults: Faults = text.parse().unwrap();
+            assert_eq!(faults == Faults::default(), text.is_empty(), "{sentence}");
+        }
     }
 
     #[test]

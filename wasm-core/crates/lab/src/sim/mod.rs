@@ -31,7 +31,7 @@ mod writing;
 pub use app::BOARD as BOARD_NUMBER;
 pub use board::{Board, BoardConfig, Note, Pace};
 pub use boot::Cause;
-pub use faults::{FaultError, Faults, Way, What, When};
+pub use faults::{EXAMPLES as FAULT_EXAMPLES, FaultError, Faults, Way, What, When};
 pub use flash::{Flash, FlashSize};
 
 /// What a simulated board is called wherever one is shown.
