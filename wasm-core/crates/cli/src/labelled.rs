@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use csi_lab::dataset::{Finding, Interval, Severity, Tape, Windows, intervals_of, label_of_name};
+use csi_lab::dataset::{Finding, Severity, Tape, Windows, label_of_name};
+use csi_lab::labels::{self, FILE_ENDING, LabelFile, LabelledFrames};
 use csi_lab::recording::{Recording, Stream};
 use csi_temporal::feature::PipelineConfig;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use crate::files;
 pub struct Labelled {
     path: PathBuf,
     recording: Recording,
-    intervals: Vec<Interval>,
+    labels: Vec<LabelledFrames>,
     labels_from: &'static str,
 }
 
@@ -27,7 +28,7 @@ pub struct RecordingReport {
     stream: String,
     frames: usize,
     rate_hz: Option<f64>,
-    /// `file`, `side file`, or `file name`.
+    /// `label file`, `file`, `side file`, or `file name`.
     labels_from: &'static str,
     /// Windows of each class.
     windows: BTreeMap<String, usize>,
@@ -53,29 +54,36 @@ impl LabelMap {
 }
 
 impl Labelled {
-    /// Opens a file. Labels are those of its frames; without any, that of the side file
-    /// `<name>.meta.json`; else what its name says.
+    /// Opens a file. Labels are those of the label file that the page writes beside it; else those
+    /// of its frames; without any, that of RuView's side file; else what its name says.
     pub fn open(path: &Path) -> Result<Self, CliError> {
         let recording = doctor::open(path)?;
         let stream = &recording.streams[recording.default_stream];
-        let mut intervals = intervals_of(stream);
-        let mut labels_from = "file";
-        if intervals.is_empty() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let label = match side_label(path) {
-                Some(label) => {
-                    labels_from = "side file";
-                    Some(label)
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let beside = path.with_file_name(format!("{name}{FILE_ENDING}"));
+        let marks = match beside.exists() {
+            true => {
+                let file = LabelFile::parse(&files::read(&beside)?);
+                let file = file.map_err(|e| CliError::input(&beside, e))?;
+                if !file.fits(&recording) {
+                    return Err(CliError::input(&beside, "labels of another recording"));
                 }
-                None => {
-                    labels_from = "file name";
-                    label_of_name(&name).map(str::to_owned)
-                }
-            };
-            let frames = 0..stream.len();
-            intervals.extend(label.map(|label| Interval { frames, label }));
+                Some(file.labels)
+            }
+            false => None,
+        };
+        let marked = marks.as_ref().is_some_and(|marks| !marks.is_empty());
+        let mut labels_from = if marked { "label file" } else { "file" };
+        let mut labels = labels::of_stream(stream, marks.as_ref());
+        if labels.is_empty() {
+            let by_name = label_of_name(&name).map(str::to_owned);
+            let label = side_label(path);
+            labels_from = if label.is_some() { "side file" } else { "file name" };
+            let end_frame = stream.len();
+            let whole = |label| LabelledFrames { first_frame: 0, end_frame, label };
+            labels.extend(label.or(by_name).map(whole));
         }
-        Ok(Self { path: path.to_owned(), recording, intervals, labels_from })
+        Ok(Self { path: path.to_owned(), recording, labels, labels_from })
     }
 
     /// Opens several files.
@@ -90,7 +98,7 @@ impl Labelled {
 
     /// Reads the rows.
     pub fn tape(&self, config: &PipelineConfig, map: &LabelMap) -> Result<Tape, CliError> {
-        let tape = Tape::read(&self.recording.name, self.stream(), config, &self.intervals);
+        let tape = Tape::read(&self.recording.name, self.stream(), config, &self.labels);
         let mut tape = tape.map_err(|e| CliError::input(&self.path, e))?;
         tape.rename(|label| map.rename(label));
         Ok(tape)

@@ -64,15 +64,17 @@ usage:
       host goes away; --loader starts it in its loader; --pace takes the time a board would;
       --faults as docs/board.md says, such as flip-out%5000,unplug@12:800
 
-  csi train --train FILE... [--test FILE...] [--merge-labels MAP.json] [--window 50] [--hop 25]
-            [--rate HZ] [--pattern dense|PATTERN] [pattern options] [--pooling mean|last]
-            [--size small|node|large] [--epochs N] [--seed 1] [--seeds 1] [--balance] [--f32]
-            [--out BLOB] [--json]
+  csi train --train FILE... [--test FILE... | --hold-out SHARE] [--random-split]
+            [--merge-labels MAP.json] [--window 50] [--hop 25] [--rate HZ] [--pattern dense|PATTERN]
+            [pattern options] [--pooling mean|last] [--size small|node|large] [--epochs N]
+            [--seed 1] [--seeds 1] [--balance] [--f32] [--out BLOB] [--json]
       train a head on labelled recordings and test it on others: accuracy, macro F1, confusion, and
       what the largest class and a classical method come to on the same windows; with --seeds N the
-      mean over N seeds. Labels are those of the frames, else of the side file, else the letters that
-      the file's name starts with; MAP.json renames them, an object of old and new names (null: none). The
-      pattern's own --window is called --attn-window here
+      mean over N seeds. --hold-out tests on whole recordings of --train; --random-split also shows
+      what holding out single windows would claim, which is too much. Labels are those of
+      FILE.labels.json, else of the frames, else of RuView's side file, else the letters that the
+      file's name starts with; MAP.json renames them, an object of old and new names, null for none.
+      The pattern's own --window is called --attn-window here
 
   csi eval BLOB FILE... [--merge-labels MAP.json] [--hop N] [--json]
       score a trained head on labelled recordings, read by the pipeline inside the blob

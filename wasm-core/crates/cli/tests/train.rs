@@ -92,6 +92,24 @@ fn a_head_is_trained_tested_written_and_evaluated_to_the_same_figure() {
     }
 }
 
+/// A random split is shown beside the honest one, never in its place.
+#[test]
+fn recordings_are_held_out_whole_and_a_random_split_is_only_shown() {
+    let folder = scratch("hold-out");
+    let all = [1, 2, 3, 4].map(|seed| recording(&folder, &format!("r{seed}.csv"), seed, 1.0, true));
+    let all = all.join(" ");
+    let ask = format!("train --train {all} --hold-out 0.25 --random-split {BRIEFLY}");
+    let report = json(&words(&ask));
+    let of = |list: &str| report[list].as_array().map(Vec::len);
+    assert_eq!((of("train"), of("test")), (Some(3), Some(1)));
+    assert_eq!((&report["train_windows"], &report["test_windows"]), (&60.into(), &20.into()));
+    assert!(report["random_split_accuracy"].is_number() && report["accuracy"].is_number());
+    let text = ok(&words(&ask.replace("--json", "")));
+    assert!(text.contains("warning: with single windows held out at random"), "{text}");
+    let both = refused(&words(&format!("train --train {all} --hold-out 0.25 --test {all}")));
+    assert!(both.contains("leave --test away"), "{both}");
+}
+
 /// Nothing of a test recording reaches weights, normalisation or the end of training: garbage in
 /// its place gives the same bytes.
 #[test]
@@ -126,6 +144,17 @@ fn labels_come_from_names_and_are_renamed_by_a_map() {
     assert_eq!(report["classes"], serde_json::json!(["moving", "sit"]));
     assert_eq!(report["train"][2]["windows"]["sit"], 23);
     assert_eq!(report["train"][0]["labels_from"], "file name");
+    // What the page marked comes before the name.
+    let marks = r#"{"format": "csi-lab.labels", "version": 1, "recording": "lie.csv", "frames": 240,
+        "intervals": [{"start_micros": 0, "end_micros": 900000000, "label": "walk"}]}"#;
+    std::fs::write(format!("{lie}.labels.json"), marks).expect("labels written");
+    let report = json(&words(&format!("train --train {sit} {lie} {BRIEFLY}")));
+    assert_eq!(report["classes"], serde_json::json!(["sit", "walk"]));
+    assert_eq!(report["train"][1]["labels_from"], "label file");
+    let of_another = marks.replace("240", "241");
+    std::fs::write(format!("{lie}.labels.json"), of_another).expect("labels written");
+    assert!(refused(&words(&format!("train --train {sit} {lie}"))).contains("another recording"));
+
     std::fs::write(folder.join("map.json"), "[1]").expect("map written");
     assert!(
         refused(&words(&format!("train --train {sit} --merge-labels {map}"))).contains("label map")

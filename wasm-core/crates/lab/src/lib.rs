@@ -15,6 +15,7 @@ pub mod divergence;
 pub mod figure;
 pub mod labels;
 pub mod pattern;
+pub mod random;
 pub mod raster;
 pub mod recording;
 pub mod replay;

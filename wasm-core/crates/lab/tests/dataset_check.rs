@@ -1,9 +1,9 @@
 //! What spoils a figure is said before training: copies across the split, one class, mixed layouts.
 
 use csi_lab::dataset::{
-    Finding, Interval, Severity, Tape, WindowSpec, Windows, check, common_pairs, intervals_of,
-    training_pipeline,
+    Finding, Severity, Tape, WindowSpec, Windows, check, common_pairs, training_pipeline,
 };
+use csi_lab::labels::{self, LabelledFrames};
 use csi_lab::recording::{Decoder, Limits, Recording};
 use csi_lab::train::{Random, selftest};
 
@@ -36,7 +36,8 @@ fn sets(train: &[&Recording], test: &[&Recording]) -> (Windows, Windows) {
     let tapes = |of: &[&Recording]| -> Vec<Tape> {
         let tape = |of: &&Recording| {
             let stream = &of.streams[of.default_stream];
-            Tape::read(&of.name, stream, &config, &intervals_of(stream)).expect("a pipeline")
+            Tape::read(&of.name, stream, &config, &labels::of_stream(stream, None))
+                .expect("a pipeline")
         };
         of.iter().map(tape).collect()
     };
@@ -129,7 +130,8 @@ fn rates_that_do_not_fit_are_refused_unless_resampled() {
         let streams = [&fast.streams[0], &slow.streams[0]];
         let ask = csi_lab::session::PipelineAsk { rate_hz, ..training_pipeline(&streams) };
         let config = ask.config(streams[0].kind, &common_pairs(&streams));
-        let tape = |(name, stream)| Tape::read(name, stream, &config, &intervals_of(stream));
+        let tape =
+            |(name, stream)| Tape::read(name, stream, &config, &labels::of_stream(stream, None));
         let tapes = ["fast", "slow"].into_iter().zip(streams).map(tape);
         let train = Windows::cut(tapes.map(|tape| tape.expect("a pipeline")).collect(), SPEC);
         codes(
@@ -167,7 +169,7 @@ fn unreadable_frames_are_counted() {
         values: csi_temporal::frame::CsiValues::Amplitude(&values),
         rssi_dbm: None,
     });
-    let label = Interval { frames: 0..100, label: "still".to_owned() };
+    let label = LabelledFrames { first_frame: 0, end_frame: 100, label: "still".to_owned() };
     let bad = Tape::of_frames("bad", frames, 100, &tape.config, &[label]).expect("a pipeline");
     assert_eq!((bad.refused, bad.len()), (100, 0));
     let train = Windows::cut(vec![tape, bad], SPEC);

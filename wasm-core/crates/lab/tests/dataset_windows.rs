@@ -1,6 +1,7 @@
 //! Windows lie inside one label, whatever the rate, and are what the extractor makes.
 
-use csi_lab::dataset::{Interval, Tape, WindowSpec, Windows, label_of_name};
+use csi_lab::dataset::{Tape, WindowSpec, Windows, label_of_name, split};
+use csi_lab::labels::LabelledFrames;
 use csi_lab::train::selftest;
 use csi_temporal::feature::{MeanRemoval, PipelineConfig};
 use csi_temporal::frame::{CsiFrame, CsiValues};
@@ -23,11 +24,12 @@ fn tape(rate_hz: f32, count: usize, intervals: &[(std::ops::Range<usize>, &str)]
         values: CsiValues::Amplitude(values),
         rssi_dbm: None,
     });
-    let interval = |(frames, label): &(std::ops::Range<usize>, &str)| Interval {
-        frames: frames.clone(),
+    let interval = |(frames, label): &(std::ops::Range<usize>, &str)| LabelledFrames {
+        first_frame: frames.start,
+        end_frame: frames.end,
         label: (*label).to_owned(),
     };
-    let intervals: Vec<Interval> = intervals.iter().map(interval).collect();
+    let intervals: Vec<LabelledFrames> = intervals.iter().map(interval).collect();
     Tape::of_frames("made", frames, count, &config(rate_hz), &intervals).expect("a pipeline")
 }
 
@@ -102,4 +104,36 @@ fn names_of_files_give_labels() {
     ] {
         assert_eq!(label_of_name(name), label, "{name}");
     }
+}
+
+#[test]
+fn a_split_by_recording_parts_no_recording_and_keeps_every_class() {
+    let tapes = |count: u64| (1..=count).map(|seed| selftest::tape(&format!("{seed}"), seed, 60));
+    let spec = WindowSpec { len: 20, hop: 10 };
+    let all = Windows::cut(tapes(6).collect(), spec);
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let chosen = split::by_recording(&all, 0.34, seed);
+        assert_eq!(chosen.len(), 2, "a third of six");
+        let (train, test) = split::part(&all, &chosen);
+        assert_eq!((train.tapes.len(), test.tapes.len()), (4, 2));
+        assert_eq!(train.cuts.len() + test.cuts.len(), all.cuts.len());
+        assert!(train.tapes.iter().all(|tape| test.tapes.iter().all(|of| of.name != tape.name)));
+        seen.insert(chosen);
+    }
+    assert!(seen.len() > 5, "seeds choose differently");
+    // The only recording of a class cannot be spared.
+    let mut rare: Vec<Tape> = tapes(2).collect();
+    rare[1].rename(|label| Some(format!("other {label}")));
+    assert_eq!(split::by_recording(&Windows::cut(rare, spec), 0.5, 1), [0; 0]);
+}
+
+#[test]
+fn a_random_split_parts_windows_and_lets_none_move() {
+    let all = Windows::cut(vec![selftest::tape("1", 1, 200)], WindowSpec { len: 20, hop: 10 });
+    let (train, test) = split::at_random(&all, 0.3, 1);
+    assert_eq!(train.cuts.len() + test.cuts.len(), all.cuts.len());
+    assert!((10..=25).contains(&test.cuts.len()), "{} of {}", test.cuts.len(), all.cuts.len());
+    assert!(train.cuts.iter().all(|cut| cut.room == (cut.start..cut.start + 1)));
+    assert!(test.cuts.iter().all(|cut| train.cuts.iter().all(|of| of.start != cut.start)));
 }

@@ -1,7 +1,7 @@
 //! Labelled recordings as training and evaluation read them.
 //!
 //! ```text
-//! Stream + Interval ─> Tape (feature rows, spans) ─> Windows ─┬─> train
+//! Stream + labels ──> Tape (feature rows, spans) ─> Windows ─┬─> train
 //!                                                  └─ check   └─> evaluate
 //! ```
 //!
@@ -12,10 +12,11 @@
 mod check;
 mod pipeline;
 mod prints;
+pub mod split;
 mod tape;
 mod windows;
 
 pub use check::{Finding, Severity, check};
 pub use pipeline::{common_pairs, training_pipeline};
-pub use tape::{Interval, Span, Tape, intervals_of, label_of_name};
+pub use tape::{Span, Tape, label_of_name};
 pub use windows::{Cut, WindowSpec, Windows};

@@ -7,16 +7,8 @@ use csi_temporal::frame::CsiFrame;
 
 use super::pipeline;
 use super::prints::{self, Print};
+use crate::labels::LabelledFrames;
 use crate::recording::{Stream, StreamKind};
-
-/// Frames that a person, or the file, gave a label to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interval {
-    /// The frames.
-    pub frames: Range<usize>,
-    /// The label.
-    pub label: String,
-}
 
 /// Neighbouring feature rows with the same label, without a break of the clock between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +49,6 @@ pub struct Tape {
     pub(super) labelled_frames: Vec<Range<usize>>,
 }
 
-/// Returns the intervals that the file itself gives.
-pub fn intervals_of(stream: &Stream) -> Vec<Interval> {
-    let spans = stream.label_spans().into_iter();
-    spans
-        .map(|span| Interval { frames: span.first_frame..span.end_frame, label: span.label })
-        .collect()
-}
-
 /// Returns the label that a file's name gives a recording without any other: its letters up to the
 /// first digit (`mov_01.csv` is `mov`). `None` when the name starts with a digit.
 pub fn label_of_name(name: &str) -> Option<&str> {
@@ -76,8 +60,8 @@ pub fn label_of_name(name: &str) -> Option<&str> {
 }
 
 impl Tape {
-    /// Reads a stream. Intervals without frames, or beyond the stream, are left out; where two
-    /// overlap, the later one in the list counts.
+    /// Reads a stream. Labelled frames beyond its end are left out; where two stretches overlap,
+    /// the later one in the list counts.
     ///
     /// # Errors
     ///
@@ -86,7 +70,7 @@ impl Tape {
         name: &str,
         stream: &Stream,
         config: &PipelineConfig,
-        intervals: &[Interval],
+        intervals: &[LabelledFrames],
     ) -> Result<Self, FeatureError> {
         let mut tape = Self::of_frames(name, stream.frames(), stream.len(), config, intervals)?;
         tape.rate_hz = stream.rate_hz();
@@ -104,7 +88,7 @@ impl Tape {
         frames: impl Iterator<Item = CsiFrame<'a>>,
         count: usize,
         config: &PipelineConfig,
-        intervals: &[Interval],
+        intervals: &[LabelledFrames],
     ) -> Result<Self, FeatureError> {
         let mut extractor = Extractor::new(config.clone())?;
         let label_of = labels_by_frame(count, intervals);
@@ -176,11 +160,11 @@ impl Tape {
 }
 
 /// The number of the interval that each frame lies in.
-fn labels_by_frame(count: usize, intervals: &[Interval]) -> Vec<Option<usize>> {
+fn labels_by_frame(count: usize, intervals: &[LabelledFrames]) -> Vec<Option<usize>> {
     let mut labels = vec![None; count];
     for (number, interval) in intervals.iter().enumerate() {
-        let end = interval.frames.end.min(count);
-        let start = interval.frames.start.min(end);
+        let end = interval.end_frame.min(count);
+        let start = interval.first_frame.min(end);
         labels[start..end].fill(Some(number));
     }
     labels
@@ -197,7 +181,7 @@ fn intervals_by_frame(labels: &[Option<usize>]) -> Vec<Range<usize>> {
     ranges
 }
 
-fn spans(rows: &[(Option<usize>, bool)], intervals: &[Interval]) -> Vec<Span> {
+fn spans(rows: &[(Option<usize>, bool)], intervals: &[LabelledFrames]) -> Vec<Span> {
     let mut spans: Vec<(usize, Range<usize>)> = Vec::new();
     for (row, (label, starts)) in rows.iter().enumerate() {
         let Some(label) = *label else { continue };

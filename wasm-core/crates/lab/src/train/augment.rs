@@ -1,6 +1,6 @@
 //! How a window is changed each time it is seen, so that a head learns what stays.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Changes, each switched off by 0 or `false`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,9 +9,9 @@
 use csi_temporal::rvne::Normalisation;
 
 use super::evaluate::Scores;
-use super::random::Random;
 use super::trainer::normalisation;
 use crate::dataset::Windows;
+use crate::random::Random;
 
 const KERNELS: usize = 400;
 const TAPS: usize = 9;

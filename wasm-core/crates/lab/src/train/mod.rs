@@ -24,15 +24,14 @@ mod lanes;
 mod model;
 mod params;
 mod plan;
-mod random;
 pub mod selftest;
 mod trainer;
 
+pub use crate::random::Random;
 pub use augment::Augment;
 pub use config::{Size, TrainConfig, TrainError};
 pub use lanes::{LANES, Lanes};
 pub use model::Model;
 pub use params::{Dims, Layout};
 pub use plan::{NoGradient, Plan};
-pub use random::Random;
 pub use trainer::{Progress, Trainer};

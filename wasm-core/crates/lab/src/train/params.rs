@@ -7,7 +7,7 @@ use csi_temporal::rvne::{
     WeightBlob,
 };
 
-use super::random::Random;
+use crate::random::Random;
 
 /// The dimensions of a head to train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use csi_temporal::frame::{CsiFrame, CsiValues};
 use csi_temporal::rvne::{Dtype, Pooling};
 
 use super::{Random, Size, TrainConfig, Trainer};
-use crate::dataset::{Interval, Tape, WindowSpec, Windows};
+use crate::dataset::{Tape, WindowSpec, Windows};
+use crate::labels::LabelledFrames;
 use crate::pattern::Pattern;
 
 /// Amplitudes in a frame.
@@ -44,11 +45,12 @@ pub fn tape(name: &str, seed: u64, frames_a_class: usize) -> Tape {
         values: CsiValues::Amplitude(row),
         rssi_dbm: None,
     });
-    let interval = |(class, label): (usize, &str)| Interval {
-        frames: class * frames_a_class..(class + 1) * frames_a_class,
+    let interval = |(class, label): (usize, &str)| LabelledFrames {
+        first_frame: class * frames_a_class,
+        end_frame: (class + 1) * frames_a_class,
         label: label.to_owned(),
     };
-    let intervals: Vec<Interval> =
+    let intervals: Vec<LabelledFrames> =
         ["still", "slow", "fast"].into_iter().enumerate().map(interval).collect();
     Tape::of_frames(name, frames, 3 * frames_a_class, &config, &intervals)
         .expect("the self-test's own pipeline is valid")

@@ -8,9 +8,9 @@ use super::lanes::{LANES, Lanes, ZERO};
 use super::model::Model;
 use super::params::{Dims, Layout};
 use super::plan::Plan;
-use super::random::Random;
 use super::{TrainConfig, TrainError};
 use crate::dataset::Windows;
+use crate::random::Random;
 
 /// Share of the steps in which the learning rate rises.
 const WARM_UP: f32 = 0.05;

@@ -1,4 +1,4 @@
-//! Random numbers of the trainer: the same for a seed on every target.
+//! Random numbers of splits and training: the same for a seed on every target.
 
 /// Xorshift64*, shifts 12, 25, 27. Source: Vigna 2016, doi 10.1145/2845077.
 #[derive(Clone, Debug)]
