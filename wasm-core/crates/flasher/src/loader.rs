@@ -93,8 +93,8 @@ pub enum Event {
     },
     /// The chip said what it is.
     Identified(Chip),
-    /// Bytes of a region are in flash, or were found there. The number falls when a piece has to
-    /// be sent again.
+    /// Bytes of a region were sent, or found in flash already. The number falls when something has
+    /// to be sent again.
     Progress {
         /// Number of the region in the plan.
         region: usize,
@@ -103,11 +103,11 @@ pub enum Event {
         /// Bytes of the region.
         total_bytes: u32,
     },
-    /// The chip's own MD5 of a region equals the plan's.
+    /// The chip's own MD5 of a region equals the plan's, with what fills up its last block.
     Verified {
         /// Number of the region in the plan.
         region: usize,
-        /// The digest.
+        /// The digest of the region's own bytes.
         md5: [u8; 16],
         /// Bytes of it that were sent in this job; the others were there already.
         written_bytes: u32,
@@ -134,13 +134,14 @@ pub enum Event {
         /// Whether it said something since.
         heard: bool,
     },
-    /// A piece was begun and not proved: its bytes are unknown. Comes before [`Event::Failed`].
+    /// A region was begun and not proved: part of these bytes is neither old nor new. Comes before
+    /// [`Event::Failed`].
     Unfinished {
         /// Number of the region in the plan.
         region: usize,
-        /// Where the piece starts, in bytes.
+        /// Where it starts, in bytes.
         offset: u32,
-        /// Its length, in bytes.
+        /// Bytes of it that may have changed.
         len: u32,
     },
     /// The job is done.

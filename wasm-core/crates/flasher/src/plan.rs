@@ -2,7 +2,9 @@
 //!
 //! A plan is made once, before a port is opened: regions are checked, cut into pieces of one erase
 //! block, hashed and packed. A loader then only sends. The ROM erases whole sectors, so the rest
-//! of a region's last sector is erased too, and a plan says so.
+//! of a region's last sector is erased too, and a plan says so. Within a partition that the plan
+//! knows, the rest of a last block is filled with `FF` when most of it is written anyway: a whole
+//! block is erased faster than half of one sector by sector.
 
 mod error;
 
@@ -22,6 +24,8 @@ pub const SECTOR: u32 = 0x1000;
 /// Where pieces are cut, in bytes: what a flash erases fastest, and what is sent again when a
 /// piece fails.
 pub const PIECE: u32 = 0x1_0000;
+/// From so many sectors on, the last block of a partition's file is erased as a whole.
+const FILLED_SECTORS: u32 = 8;
 /// Where ESP-IDF's tables put the settings, unless a plan knows a table: bytes from, to.
 pub const DEFAULT_NVS: (u32, u32) = (0x9000, 0xF000);
 
@@ -34,11 +38,11 @@ const ERASE_SECTOR_MICROS: u64 = 45_000;
 const ERASE_BLOCK_MICROS: u64 = 150_000;
 const PROGRAM_PAGE_MICROS: u64 = 400;
 /// What the ROM takes for the MD5 of a kilobyte, in microseconds. For estimates only.
-const MD5_KB_MICROS: u64 = 100;
+const MD5_KB_MICROS: u64 = 250;
 /// What each request and its reply cost beside their bytes, in microseconds. For estimates only.
 const TURN_MICROS: u64 = 1_000;
 /// What it takes to connect and to identify, in microseconds. For estimates only.
-const CONNECT_MICROS: u64 = 600_000;
+const CONNECT_MICROS: u64 = 400_000;
 
 /// One range of flash and what it shall hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +50,12 @@ pub struct Region {
     name: String,
     offset: u32,
     content: Content,
+    /// Where the last erased sector ends.
+    erased_end: u32,
     sha256: [u8; 32],
     md5: [u8; 16],
+    /// Of what will lie up to the last erased sector's end, where that is filled.
+    proof: [u8; 16],
     pieces: Vec<Piece>,
 }
 
@@ -86,27 +94,46 @@ impl Piece {
 }
 
 impl Region {
-    fn new(name: &str, offset: u32, content: Content) -> Self {
+    /// Makes a region that may fill up its last block to `room_end`.
+    fn new(name: &str, offset: u32, content: Content, room_end: u32) -> Self {
         let mut region = Self {
             name: name.to_owned(),
             offset,
             content,
+            erased_end: 0,
             sha256: [0; 32],
             md5: [0; 16],
+            proof: [0; 16],
             pieces: Vec::new(),
         };
-        let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
-        let mut at = offset;
-        while at < region.end() {
-            let end = region.end().min((at / PIECE + 1) * PIECE);
-            let bytes = region.bytes(at, end - at);
-            sha256.update(&bytes[..(end - at) as usize]);
-            md5.update(&bytes[..(end - at) as usize]);
-            region.pieces.push(piece(at, end - at, &bytes));
-            at = end;
+        let end = region.end();
+        region.erased_end = end.next_multiple_of(SECTOR);
+        let block = (end / PIECE * PIECE).max(offset);
+        let sectors = (region.erased_end - block) / SECTOR;
+        if block.is_multiple_of(PIECE) && sectors >= FILLED_SECTORS && block + PIECE <= room_end {
+            region.erased_end = block + PIECE;
         }
-        (region.sha256, region.md5) = (sha256.finalize().into(), md5.finalize().into());
+        let proved_end = if region.is_filled() { region.erased_end } else { end };
+        let (mut sha256, mut md5, mut proof) = (Sha256::new(), Md5::new(), Md5::new());
+        let mut at = offset;
+        while at < proved_end {
+            let next = proved_end.min((at / PIECE + 1) * PIECE);
+            let bytes = region.bytes(at, next - at);
+            let own = &bytes[..(next.min(end) - at) as usize];
+            sha256.update(own);
+            md5.update(own);
+            proof.update(&bytes[..(next - at) as usize]);
+            region.pieces.push(piece(at, next - at, &bytes));
+            at = next;
+        }
+        region.sha256 = sha256.finalize().into();
+        (region.md5, region.proof) = (md5.finalize().into(), proof.finalize().into());
         region
+    }
+
+    /// Whether more is written than the sectors that it needs.
+    fn is_filled(&self) -> bool {
+        self.erased_end > self.end().next_multiple_of(SECTOR)
     }
 
     /// Returns what it is called: a partition's name, or what the caller said.
@@ -151,9 +178,9 @@ impl Region {
         self.offset + self.len()
     }
 
-    /// Where the last sector that is erased for it ends.
-    fn erased_end(&self) -> u32 {
-        self.end().next_multiple_of(SECTOR)
+    /// The bytes that the chip proves, and their MD5: its own, and what fills its last block.
+    pub(crate) fn proof(&self) -> (u32, [u8; 16]) {
+        (self.pieces.iter().map(|piece| piece.len).sum(), self.proof)
     }
 
     pub(crate) fn pieces(&self) -> &[Piece] {
@@ -164,7 +191,7 @@ impl Region {
     pub(crate) fn bytes(&self, offset: u32, len: u32) -> Vec<u8> {
         let start = (offset - self.offset) as usize;
         let mut bytes = match &self.content {
-            Content::Bytes(bytes) => bytes[start..start + len as usize].to_vec(),
+            Content::Bytes(bytes) => bytes[start..bytes.len().min(start + len as usize)].to_vec(),
             Content::Blank(_) => Vec::new(),
         };
         bytes.resize((len as usize).next_multiple_of(BLOCK), 0xFF);
@@ -266,7 +293,7 @@ impl Plan {
             flash_bytes: self.flash_bytes,
         })?;
         self.check(offset, len, false)?;
-        self.add(Region::new(name, offset, Content::Bytes(bytes)));
+        self.add(name, offset, Content::Bytes(bytes));
         Ok(())
     }
 
@@ -291,7 +318,7 @@ impl Plan {
             return Err(PlanError::Unaligned { offset: offset.wrapping_add(len) });
         }
         self.check(offset, len, true)?;
-        self.add(Region::new(name, offset, Content::Blank(len)));
+        self.add(name, offset, Content::Blank(len));
         Ok(())
     }
 
@@ -314,7 +341,7 @@ impl Plan {
         if let Some(other) = self.regions.first() {
             return Err(PlanError::Overlap { offset: 0, other: other.offset });
         }
-        self.add(Region::new("flash", 0, Content::Blank(self.flash_bytes)));
+        self.add("flash", 0, Content::Blank(self.flash_bytes));
         Ok(())
     }
 
@@ -334,7 +361,7 @@ impl Plan {
 
     /// Returns where the last byte lies that this plan changes, exclusive.
     pub fn end(&self) -> u32 {
-        self.regions.last().map_or(0, Region::erased_end)
+        self.regions.last().map_or(0, |region| region.erased_end)
     }
 
     /// Returns the whole flash from its first byte to its last: kept, written, erased.
@@ -350,8 +377,8 @@ impl Plan {
             add(at, region.offset, Fate::Kept, None);
             let fate = if region.is_erased() { Fate::Erased } else { Fate::Written };
             add(region.offset, region.end(), fate, Some(region));
-            add(region.end(), region.erased_end(), Fate::Erased, Some(region));
-            at = region.erased_end();
+            add(region.end(), region.erased_end, Fate::Erased, Some(region));
+            at = region.erased_end;
         }
         add(at, self.flash_bytes, Fate::Kept, None);
         ranges
@@ -375,7 +402,7 @@ impl Plan {
                     _ => sectors * ERASE_SECTOR_MICROS,
                 };
                 let pages = u64::from(piece.len.div_ceil(256));
-                let md5 = 2 * u64::from(piece.len.div_ceil(1024)) * MD5_KB_MICROS;
+                let md5 = u64::from(piece.len.div_ceil(1024)) * MD5_KB_MICROS;
                 // Of each block: 26 bytes around it, 14 of the reply.
                 let blocks = u64::from(piece.blocks());
                 let bytes = u64::from(piece.payload()) + 40 * blocks;
@@ -395,9 +422,18 @@ impl Plan {
         table.find(label).ok_or(PlanError::NoPartition)
     }
 
-    fn add(&mut self, region: Region) {
-        let at = self.regions.partition_point(|other| other.offset < region.offset);
-        self.regions.insert(at, region);
+    fn add(&mut self, name: &str, offset: u32, content: Content) {
+        let at = self.regions.partition_point(|other| other.offset < offset);
+        if let Some(before) = at.checked_sub(1).and_then(|before| self.regions.get_mut(before))
+            && before.erased_end > offset
+        {
+            // It filled a block that is needed now.
+            *before = Region::new(&before.name, before.offset, before.content.clone(), 0);
+        }
+        let partition = self.table.as_ref().and_then(|table| table.at(offset));
+        let next = self.regions.get(at).map_or(u32::MAX, |next| next.offset);
+        let room_end = partition.map_or(0, Partition::end).min(next);
+        self.regions.insert(at, Region::new(name, offset, content, room_end));
     }
 
     fn check(&self, offset: u32, len: u32, erases: bool) -> Result<(), PlanError> {
@@ -411,7 +447,9 @@ impl Plan {
         let end = offset.checked_add(len).and_then(|end| end.checked_next_multiple_of(SECTOR));
         let end = end.filter(|&end| end <= self.flash_bytes).ok_or(out)?;
         let meets = |from: u32, to: u32| offset < to && from < end;
-        if let Some(other) = self.regions.iter().find(|r| meets(r.offset, r.erased_end())) {
+        if let Some(other) =
+            self.regions.iter().find(|r| meets(r.offset, r.end().next_multiple_of(SECTOR)))
+        {
             return Err(PlanError::Overlap { offset, other: other.offset });
         }
         self.check_nvs(offset, end, erases)?;

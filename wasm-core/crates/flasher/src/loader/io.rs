@@ -38,7 +38,7 @@ struct Wire {
     lines: Lines,
     /// The chip, while its loader is thought to be running.
     chip: Option<Chip>,
-    /// Region, offset and length of what was begun and not proved.
+    /// Number, offset and length of the region that was begun and not proved.
     unfinished: Option<(usize, u32, u32)>,
 }
 
@@ -117,9 +117,9 @@ impl Io {
         self.0.borrow_mut().events.push_back(event);
     }
 
-    /// Remembers that a piece is begun, or, with `None`, that it is proved.
-    pub fn set_unfinished(&self, piece: Option<(usize, u32, u32)>) {
-        self.0.borrow_mut().unfinished = piece;
+    /// Remembers what is begun, or, with `None`, that it is proved.
+    pub fn set_unfinished(&self, begun: Option<(usize, u32, u32)>) {
+        self.0.borrow_mut().unfinished = begun;
     }
 
     /// Tells how a job ended. Lines that it had pulled are let go.

@@ -26,6 +26,8 @@ const SETTLE_MICROS: u64 = 20_000;
 const ASKS: u32 = 3;
 /// How long a board may take to say its first word after a restart, in microseconds.
 const BOOT_MICROS: u64 = 1_500_000;
+/// How long it may take once its port is back, in microseconds.
+const BACK_MICROS: u64 = 300_000;
 /// How long its first words take, in microseconds.
 const BANNER_MICROS: u64 = 100_000;
 
@@ -256,22 +258,32 @@ impl Session {
 
     /// Says which chip it is, by security info, or by a word of its ROM where there is none.
     async fn kind(&self) -> Result<(u32, Option<Security>), FlashError> {
-        match self.ask(&Command::SecurityInfo, COMMAND_MICROS).await {
-            Ok(answer) => {
-                let payload = answer.reply().map_or_else(Vec::new, |r| r.payload.to_vec());
-                let word =
-                    |at: usize| payload.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
-                let security = word(0)
-                    .zip(payload.get(4))
-                    .map(|(flags, &crypt_count)| Security { flags, crypt_count });
-                if let Some(chip_id) = word(12) {
-                    return Ok((chip_id, security));
-                }
-                Ok((self.kind_by_rom().await?, security))
+        let info = self.security_info().await?;
+        let word = |at: usize| info.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+        let security =
+            word(0).zip(info.get(4)).map(|(flags, &crypt_count)| Security { flags, crypt_count });
+        let chip_id = match word(12) {
+            Some(chip_id) => chip_id,
+            None => self.kind_by_rom().await?,
+        };
+        Ok((chip_id, security))
+    }
+
+    /// Asks for security info until the same comes twice. Empty where it is always refused.
+    async fn security_info(&self) -> Result<Vec<u8>, FlashError> {
+        let mut last = None;
+        for _ in 0..5 {
+            let info = match self.ask(&Command::SecurityInfo, COMMAND_MICROS).await {
+                Err(FlashError::Lost) => return Err(FlashError::Lost),
+                Err(FlashError::Refused { .. }) => Vec::new(),
+                answer => answer?.reply().map_or_else(Vec::new, |r| r.payload.to_vec()),
+            };
+            if last.as_ref() == Some(&info) {
+                return Ok(info);
             }
-            Err(FlashError::Lost) => Err(FlashError::Lost),
-            Err(_) => Ok((self.kind_by_rom().await?, None)),
+            last = Some(info);
         }
+        Err(FlashError::Unsteady { address: register::MAGIC })
     }
 
     async fn kind_by_rom(&self) -> Result<u32, FlashError> {
@@ -453,7 +465,7 @@ impl Session {
             Err(FlashError::Lost) => {
                 self.io.reopen(self.config.reopen_micros).await?;
                 self.io.listen();
-                self.io.text(BOOT_MICROS, BANNER_MICROS).await
+                self.io.text(BACK_MICROS, BANNER_MICROS).await
             }
             said => said,
         };
