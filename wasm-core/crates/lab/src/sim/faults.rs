@@ -27,7 +27,7 @@ use std::str::FromStr;
 /// Lists to choose from, each with what it does in a few words.
 pub const EXAMPLES: &[(&str, &str)] = &[
     ("", "nothing goes wrong"),
-    ("flip-out%3000,lose-in%9000", "noise on the line, both ways"),
+    ("flip-out%3000,lose-in%60000", "noise on the line, both ways"),
     ("mute@20+40", "now and then no answer"),
     ("md5@1", "the first MD5 is wrong"),
     ("unplug@24:1500", "the cable comes off while it is written, for 1.5 s"),
