@@ -113,7 +113,7 @@ export type StreamKind = "iq" | "amplitude" | "feature-state";
 export interface StreamInfo { name: string; frames: number; rateHz: number | null; values: number; kind: StreamKind }
 export interface LabelInfo { startS: number; endS: number; name: string }
 export interface RecordingInfo {
-  name: string; source: "RECORDED" | "LIVE" | "SYNTHETIC"; device: string | null; frames: number; spanS: number; rateHz: number | null;
+  name: string; source: "RECORDED" | "LIVE" | "SIMULATED BOARD" | "SYNTHETIC"; device: string | null; frames: number; spanS: number; rateHz: number | null;
   streams: StreamInfo[]; selected: number; pairs: number;
   order: "fft" | "centred" | "listed" | "as-stored" | "features"; orderDecidedBy: string;
   hasPhase: boolean; hasRssi: boolean; labels: LabelInfo[]; clock: string;

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use csi_lab::blob_view::{parse_dtype, parse_seed};
 use csi_lab::pattern::Pattern;
-use csi_lab::recording::{Limits, Order};
+use csi_lab::recording::{Limits, LiveSource, Order};
 use csi_lab::session::{
     AttentionAsk, LabError, ModelAsk, NodeChoices, Quantity, Session, WaterfallAsk, WaterfallKind,
 };
@@ -78,8 +78,9 @@ impl Lab {
 
     /// Begins a live recording; `device` is what its badge names.
     #[wasm_bindgen(js_name = liveBegin)]
-    pub fn live_begin(&mut self, name: &str, device: &str) {
-        self.0.live_begin(name, device, Limits::default());
+    pub fn live_begin(&mut self, name: &str, device: &str, simulated: bool) {
+        let source = if simulated { LiveSource::Simulated } else { LiveSource::Board };
+        self.0.live_begin(name, device, source, Limits::default());
     }
 
     /// Takes the next bytes of a board's serial output, and the time of `performance.now()` at which

@@ -226,7 +226,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
   async function record() {
     const { source, label } = store.state.board;
     try {
-      await live.begin({ device: source === "LIVE" ? label : source });
+      await live.begin({ device: label, simulated: source !== "LIVE" });
       store.update({ room: "recording" });
     } catch (error) { fail(error, "live recording"); }
   }

@@ -29,13 +29,13 @@ export function createLive({ lab, store, player, journal, notices, fail, labels 
   /** The last one, until it is saved. @type {{name: string, content: Blob} | null} */
   let ended = null;
 
-  /** @param {{device: string, name?: string}} what  device: what the badge names */
-  async function begin({ device, name = liveName(new Date()) }) {
+  /** @param {{device: string, simulated?: boolean, name?: string}} what  device: what the badge names */
+  async function begin({ device, simulated = false, name = liveName(new Date()) }) {
     if (run) await end();
     run = { name, device, queue: [], kept: [], tail: [], tailBytes: 0, revision: 0, beginsAt: 0, factsAt: 0, full: false, reading: null, timer: undefined, live: null, later: undefined };
     journal.add("info", `live: waiting for CSI lines of ${device}`);
     try {
-      await lab.liveBegin(name, device);
+      await lab.liveBegin(name, device, simulated);
     } catch (error) {
       run = null;
       throw error;

@@ -57,7 +57,7 @@ test("the built-in recording opens and is described", () => {
 
 test("a recording that grows is described, asked, labelled and ended", () => {
   const lab = new core.Lab();
-  lab.liveBegin("live.csv", "ESP32");
+  lab.liveBegin("live.csv", "ESP32", false);
   assert.equal(lab.livePush(new TextEncoder().encode("boot\r\n"), 0).revision, 0);
   let live = lab.livePush(walking.subarray(0, 100_000), 5);
   const known = live.frames;

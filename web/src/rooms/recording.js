@@ -203,7 +203,7 @@ export function mountRecording(root, side, ctx, opening) {
     } catch (error) { fail(error); }
     if (store.state.recording !== recording) return;
     // While it grows, what is there stays until there is more.
-    if (recording.source !== "LIVE" || recording.name !== shownName) tile = spectrum = null;
+    if (!recording.device || recording.name !== shownName) tile = spectrum = null;
     shownName = recording.name;
     drawMap();
     waterfall.heading.textContent = features() ? "Features over time" : "Waterfall";
@@ -215,7 +215,7 @@ export function mountRecording(root, side, ctx, opening) {
     fillIntro(recording);
     refresh();
   }, signal);
-  store.watch(["recording"], ({ recording }) => { if (recording?.source === "LIVE") fillIntro(recording); }, signal);
+  store.watch(["recording"], ({ recording }) => { if (recording?.device) fillIntro(recording); }, signal);
   const sizes = new ResizeObserver(() => follow());
   sizes.observe(waterfall.body);
   signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
@@ -239,7 +239,7 @@ export function mountRecording(root, side, ctx, opening) {
     } else {
       const rate = recording.rateHz ? `, ${recording.rateHz.toFixed(1)} frames a second` : "";
       intro.replaceChildren(h("p", null, `${recording.frames.toLocaleString("en")} frames over ${clock(recording.spanS)}${rate}.`),
-        h("p", { class: "quiet-text" }, `${recording.source === "LIVE" ? `Live from ${recording.device}.` : "Opened from this computer."} ${recording.clock.charAt(0).toUpperCase()}${recording.clock.slice(1)}.`));
+        h("p", { class: "quiet-text" }, `${recording.device ? `Live from ${recording.device}.` : "Opened from this computer."} ${recording.clock.charAt(0).toUpperCase()}${recording.clock.slice(1)}.`));
     }
   }
 }

@@ -3,7 +3,7 @@
 
 mod session_support;
 
-use csi_lab::recording::{Decoder, Grown, Limits, Live, Recording, Stream};
+use csi_lab::recording::{Decoder, Grown, Limits, Live, LiveSource, Recording, Stream};
 use csi_lab::session::{LabError, LiveView, Session};
 use quickcheck::QuickCheck;
 use session_support::{fixture, opened};
@@ -41,7 +41,7 @@ fn reopened(bytes: &[u8]) -> Recording {
 /// Pushes pieces a millisecond apart; gives the recording as it was shown last, the one it became
 /// and the byte that it begins at.
 fn grown(bytes: &[u8], size: usize) -> (Recording, Recording, usize) {
-    let mut live = Live::new("live", Limits::default());
+    let mut live = Live::new("live", LiveSource::Board, Limits::default());
     let mut shown: Option<Recording> = None;
     for (i, piece) in bytes.chunks(size).enumerate() {
         if let Grown::Anew(recording) = live.push(piece, 1_000 * i as u64, shown.as_mut()) {
@@ -124,7 +124,7 @@ fn damaged_lines_reopen_to_what_was_live_and_pieces_change_nothing() {
             }
         }
         let mut outcomes = [usize::from(size) + 1, usize::MAX].map(|size| {
-            let mut live = Live::new("live", Limits::default());
+            let mut live = Live::new("live", LiveSource::Board, Limits::default());
             let mut shown: Option<Recording> = None;
             for piece in bytes.chunks(size) {
                 if let Grown::Anew(recording) = live.push(piece, 0, shown.as_mut()) {
@@ -157,7 +157,7 @@ fn line(time: u32, i: usize) -> String {
 #[test]
 fn a_hundred_thousand_lines_grow_with_work_that_does_not_grow() {
     let mut session = Session::new();
-    session.live_begin("live", "made", Limits::default());
+    session.live_begin("live", "made", LiveSource::Board, Limits::default());
     let (mut bytes, mut revisions, mut last) = (0, 0, LiveView::default());
     let piece: Vec<String> = (0..100).map(|i| line(0, i)).collect();
     let stamped = |push: usize| -> String {
@@ -185,7 +185,7 @@ fn a_hundred_thousand_lines_grow_with_work_that_does_not_grow() {
 #[test]
 fn damaged_lines_are_counted_by_reason_and_never_fatal() {
     let mut session = Session::new();
-    session.live_begin("live", "made", Limits::default());
+    session.live_begin("live", "made", LiveSource::Board, Limits::default());
     let good = |i: usize| line(i as u32 * 10_000, i);
     let damaged = [
         good(1)[..200].to_owned() + "\n",
@@ -209,7 +209,7 @@ fn damaged_lines_are_counted_by_reason_and_never_fatal() {
 #[test]
 fn the_clock_of_the_lines_counts_and_wraps_and_else_that_of_arrival() {
     let mut session = Session::new();
-    session.live_begin("live", "made", Limits::default());
+    session.live_begin("live", "made", LiveSource::Board, Limits::default());
     let near_wrap = u32::MAX - 25_000;
     for i in 0..10u32 {
         let text = line(near_wrap.wrapping_add(i * 10_000), i as usize);
@@ -219,7 +219,7 @@ fn the_clock_of_the_lines_counts_and_wraps_and_else_that_of_arrival() {
     assert_eq!(session.times_micros(0).unwrap(), even);
     assert!(session.recording().unwrap().clock.contains("recording's clock"));
 
-    session.live_begin("live", "made", Limits::default());
+    session.live_begin("live", "made", LiveSource::Board, Limits::default());
     for i in 0..10 {
         session.live_push(line(5, i).as_bytes(), 1_000 + 20_000 * i as u64).unwrap();
     }
@@ -238,26 +238,34 @@ fn the_clock_of_the_lines_counts_and_wraps_and_else_that_of_arrival() {
 fn the_recording_that_was_open_stays_until_the_first_frame_and_without_one() {
     let mut session = opened("walk.csv", &fixture("recordings/walking_esp32_107hz.csv"));
     assert_eq!(session.live_push(b"x", 0).unwrap_err(), LabError::NotLive);
-    session.live_begin("live", "ESP32", Limits::default());
+    session.live_begin("live", "ESP32", LiveSource::Board, Limits::default());
     let view = session.live_push(b"rst:0x1 (POWERON)\nI (30) boot\n", 0).unwrap();
     assert_eq!((view.revision, view.frames, view.begins_at), (0, 0, None));
     assert_eq!(session.recording().unwrap().name, "walk.csv");
     assert_eq!(session.live_end().unwrap_err().code(), "recording/no-csi");
     assert_eq!(session.recording().unwrap().name, "walk.csv");
 
-    session.live_begin("live", "ESP32", Limits::default());
+    session.live_begin("live", "ESP32", LiveSource::Board, Limits::default());
     session.live_push(line(1, 1).as_bytes(), 0).unwrap();
     let view = session.recording().unwrap();
     assert_eq!((view.source, view.device.as_deref()), ("LIVE", Some("ESP32")));
     let ended = session.live_end().unwrap();
     assert_eq!((ended.source, ended.device), ("RECORDED", None));
+
+    // Nothing of a simulated board ever looks like a board's.
+    session.live_begin("live", "simulated", LiveSource::Simulated, Limits::default());
+    session.live_push(line(1, 1).as_bytes(), 0).unwrap();
+    assert_eq!(session.recording().unwrap().source, "SIMULATED BOARD");
+    session.live_push(line(2, 1).as_bytes(), 0).unwrap();
+    assert_eq!(session.doctor().unwrap().source, "SIMULATED BOARD");
+    assert_eq!(session.live_end().unwrap().source, "SIMULATED BOARD");
 }
 
 /// Two senders: the one that was chosen stays chosen when another has more frames.
 #[test]
 fn a_chosen_stream_stays_chosen_while_others_come() {
     let mut session = Session::new();
-    session.live_begin("live", "ESP32", Limits::default());
+    session.live_begin("live", "ESP32", LiveSource::Board, Limits::default());
     let other = |i: usize| line(i as u32 * 1_000, i).replace("A2:E4", "A2:E5");
     session.live_push(line(0, 0).as_bytes(), 0).unwrap();
     session.live_push(other(1).as_bytes(), 0).unwrap();
@@ -275,7 +283,12 @@ fn a_chosen_stream_stays_chosen_while_others_come() {
 #[test]
 fn a_full_store_says_so_and_keeps_what_it_has() {
     let mut session = Session::new();
-    session.live_begin("live", "ESP32", Limits { store_bytes: 10_000, ..Limits::default() });
+    session.live_begin(
+        "live",
+        "ESP32",
+        LiveSource::Board,
+        Limits { store_bytes: 10_000, ..Limits::default() },
+    );
     let mut view = LiveView::default();
     for i in 0..200 {
         view = session.live_push(line(i * 1_000, i as usize).as_bytes(), 0).unwrap();

@@ -5,6 +5,8 @@ use csi_node::protocol::{Decoder, Event, ProtocolError};
 
 /// Text without a line end is shown after this silence, so that a prompt is seen.
 const PROMPT_MICROS: u64 = 200_000;
+/// What a line with CSI holds.
+const MARK: &[u8] = b"CSI_DATA,";
 /// A longer line is cut: noise at a wrong speed has no line ends.
 const MAX_LINE: usize = 8 * 1024;
 
@@ -53,7 +55,7 @@ impl Link {
             self.decoder.expire();
             self.drain(take);
         }
-        if !self.line.is_empty() && silent_micros >= PROMPT_MICROS {
+        if self.holds_prompt() && silent_micros >= PROMPT_MICROS {
             end_line(&mut self.line, take);
         }
     }
@@ -61,9 +63,15 @@ impl Link {
     /// When [`Link::handle_timeout`] is to be called; `None` while nothing is unfinished.
     pub fn poll_timeout(&self) -> Option<u64> {
         let frame = self.decoder.is_waiting().then_some(FRAME_GAP_MICROS);
-        let line = (!self.line.is_empty()).then_some(PROMPT_MICROS);
+        let line = self.holds_prompt().then_some(PROMPT_MICROS);
         let gap = frame.into_iter().chain(line).min()?;
         Some(self.heard_micros.saturating_add(gap))
+    }
+
+    /// Whether the unfinished line may be a prompt: one with CSI goes on, however late its rest comes.
+    fn holds_prompt(&self) -> bool {
+        let may_go_on = (1..MARK.len()).any(|n| self.line.ends_with(&MARK[..n]));
+        !self.line.is_empty() && !may_go_on && !is_csi(&self.line)
     }
 
     /// Forgets what is unfinished, as after a loader spoke on the same line.
@@ -109,7 +117,6 @@ fn end_line(line: &mut Vec<u8>, take: &mut dyn FnMut(Heard<'_>)) {
 
 /// A glued prompt or log line before it is usual; the readers deal with it.
 fn is_csi(line: &[u8]) -> bool {
-    const MARK: &[u8] = b"CSI_DATA,";
     line.windows(MARK.len()).any(|window| window == MARK)
 }
 
@@ -152,6 +159,26 @@ mod tests {
             lines += 1;
         });
         assert_eq!((lines, link.poll_timeout()), (1, None));
+    }
+
+    /// A page that was busy for a while reads late: what came is whole all the same.
+    #[test]
+    fn a_line_with_csi_is_never_cut_by_silence_and_a_prompt_is() {
+        let line = b"CSI_DATA,1,[2 3 4]\n";
+        for cut in 1..line.len() {
+            let (mut link, mut heard) = (Link::default(), Vec::new());
+            let mut take = |piece: Heard<'_>| heard.push(format!("{piece:?}"));
+            link.push(5, &line[..cut], &mut take);
+            assert_eq!(link.poll_timeout(), None, "nothing is due, cut at {cut}");
+            link.handle_timeout(5 + 10 * PROMPT_MICROS, &mut take);
+            link.push(5 + 20 * PROMPT_MICROS, &line[cut..], &mut take);
+            assert_eq!(heard, [format!("{:?}", Heard::CsiLine(line))], "cut at {cut}");
+        }
+        let (mut link, mut heard) = (Link::default(), 0);
+        link.push(5, b"esp32>", &mut |_| heard += 1);
+        assert_eq!(link.poll_timeout(), Some(5 + PROMPT_MICROS));
+        link.handle_timeout(5 + PROMPT_MICROS, &mut |_| heard += 1);
+        assert_eq!(heard, 1);
     }
 
     #[test]

@@ -39,9 +39,30 @@ pub enum Grown {
     Anew(Box<Recording>),
 }
 
+/// What is at the other end of the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LiveSource {
+    /// A board.
+    #[default]
+    Board,
+    /// The simulated board.
+    Simulated,
+}
+
+impl LiveSource {
+    /// What plots of the recording carry while it grows.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Board => "LIVE",
+            Self::Simulated => "SIMULATED BOARD",
+        }
+    }
+}
+
 /// Reads a recording that grows.
 pub struct Live {
     name: String,
+    source: LiveSource,
     gate: Gate,
     lines: LineReader<SerialText>,
     sink: Sink,
@@ -64,9 +85,10 @@ enum Gate {
 
 impl Live {
     /// Starts without a frame. `name` names the recording and decides nothing.
-    pub fn new(name: &str, limits: Limits) -> Self {
+    pub fn new(name: &str, source: LiveSource, limits: Limits) -> Self {
         Self {
             name: name.to_owned(),
+            source,
             gate: Gate::Shut(Vec::new()),
             lines: LineReader::new(SerialText::default(), limits.line_bytes),
             sink: Sink::new(limits.store_bytes),
@@ -107,7 +129,7 @@ impl Live {
         if let Some(recording) = shown {
             self.sink.extend(&mut recording.streams);
             recording.report.count(self.sink.tally(), &recording.streams, self.kept_bytes());
-            recording.report.source = SOURCE;
+            recording.report.source = self.source.word();
         }
         if frames > before { Grown::Frames } else { Grown::Nothing }
     }
@@ -132,7 +154,8 @@ impl Live {
         matches!(self.gate, Gate::Open).then_some(self.before)
     }
 
-    /// Ends it: the recording is what opening the saved bytes gives.
+    /// Ends it: the recording is what opening the saved bytes gives; one of the simulated board goes
+    /// on saying so.
     ///
     /// # Errors
     ///
@@ -144,12 +167,16 @@ impl Live {
         if !self.sink.is_full() {
             self.lines.finish(&mut self.sink);
         }
-        self.sink.recording(&self.name, self.kept_bytes(), false)
+        let mut recording = self.sink.recording(&self.name, self.kept_bytes(), false)?;
+        if self.source == LiveSource::Simulated {
+            recording.report.source = self.source.word();
+        }
+        Ok(recording)
     }
 
     fn examined(&self) -> Result<Recording, Refusal> {
         let mut recording = self.sink.recording(&self.name, self.kept_bytes(), true)?;
-        recording.report.source = SOURCE;
+        recording.report.source = self.source.word();
         Ok(recording)
     }
 
@@ -183,6 +210,3 @@ impl Live {
         }
     }
 }
-
-/// What plots of a recording that grows carry.
-const SOURCE: &str = "LIVE";

@@ -46,7 +46,7 @@ mod time_text;
 
 pub use detect::Format;
 pub use doctor::{DoctorReport, Gap, LengthUnit, StreamSummary};
-pub use live::{Grown, Live};
+pub use live::{Grown, Live, LiveSource};
 pub use refusal::{Refusal, SkipReason};
 pub use sink::Sink;
 pub use store::{LabelSpan, Stream, StreamKind};

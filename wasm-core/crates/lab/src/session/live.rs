@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::attention::Ongoing;
 use super::{LabError, Open, RecordingView, Result, Session};
 use crate::labels::{Interval, LabelFile, LabelSet, LabelsError};
-use crate::recording::{Grown, Limits, Live, Recording, Stream};
+use crate::recording::{Grown, Limits, Live, LiveSource, Recording, Stream};
 
 /// A live recording under way.
 pub(super) struct Running {
@@ -64,8 +64,8 @@ pub struct MarkView {
 
 impl Session {
     /// Begins a live recording; `device` is what the badge names. One under way is dropped.
-    pub fn live_begin(&mut self, name: &str, device: &str, limits: Limits) {
-        let live = Live::new(name, limits);
+    pub fn live_begin(&mut self, name: &str, device: &str, source: LiveSource, limits: Limits) {
+        let live = Live::new(name, source, limits);
         self.running = Some(Running { live, device: device.to_owned(), shown: false, revision: 0 });
     }
 

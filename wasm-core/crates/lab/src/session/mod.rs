@@ -81,7 +81,8 @@ struct Open {
 pub struct RecordingView {
     /// The file's name.
     pub name: String,
-    /// `RECORDED`; `LIVE` while it grows; `SYNTHETIC` where the file says that frames were made up.
+    /// `RECORDED`; `LIVE` while it grows; `SIMULATED BOARD`; `SYNTHETIC` where the file says that
+    /// frames were made up.
     pub source: &'static str,
     /// The device that a live recording comes from.
     pub device: Option<String>,
