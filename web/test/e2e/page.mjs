@@ -53,7 +53,7 @@ export async function opened(page, name) {
   await page.locator("#play:enabled").waitFor();
 }
 
-/** Goes to a room by its door. @param {Page} page @param {"Recording" | "Attention" | "Model" | "Log"} name */
+/** Goes to a room by its door. @param {Page} page @param {"Recording" | "Attention" | "Model" | "Device" | "Log"} name */
 export async function room(page, name) {
   await page.locator("#rail button", { hasText: name }).click();
 }
