@@ -347,7 +347,7 @@ impl Lab {
         to_js(self.0.blob_new(&ask).map_err(refused)?)
     }
 
-    /// Opens a blob; a bad one leaves the old.
+    /// Opens a blob, or a safetensors file as one; a bad one leaves the old.
     #[wasm_bindgen(js_name = blobOpen, unchecked_return_type = "BlobInfo")]
     pub fn blob_open(&mut self, name: &str, bytes: &[u8]) -> Result<JsValue> {
         to_js(self.0.blob_open(name, bytes).map_err(refused)?)
@@ -363,6 +363,12 @@ impl Lab {
     #[wasm_bindgen(js_name = blobBytes)]
     pub fn blob_bytes(&self) -> Result<Uint8Array> {
         Ok(Uint8Array::from(self.0.blob_bytes().map_err(refused)?))
+    }
+
+    /// The open blob as a safetensors file.
+    #[wasm_bindgen(js_name = blobSafetensors)]
+    pub fn blob_safetensors(&self) -> Result<Uint8Array> {
+        Ok(Uint8Array::from(&self.0.blob_safetensors().map_err(refused)?[..]))
     }
 
     /// Stores the open blob's weights in another type.

@@ -7,6 +7,7 @@ import { button, byId, h } from "./ui/dom.js";
 import { bytes, duration, integer } from "./ui/format.js";
 
 const PIECE_BYTES = 1 << 20;
+const WEIGHTS = /\.(rvne|safetensors)$/i;
 /** A weight file of the largest shape that a head may have is far smaller. */
 const BLOB_LIMIT_BYTES = 64 << 20;
 
@@ -124,9 +125,9 @@ export function createOpening({ lab, store, player, journal, notices, live, labe
   /** Opens what was dropped or chosen: the first recording, the first weight file, the first label file. @param {Iterable<File>} files */
   async function openFiles(files) {
     const all = [...files];
-    const blob = all.find((file) => file.name.toLowerCase().endsWith(".rvne"));
+    const blob = all.find((file) => WEIGHTS.test(file.name));
     const marks = all.find((file) => LABEL_FILE.test(file.name));
-    const recording = all.find((file) => !/\.rvne$|\.meta\.json$/i.test(file.name) && !LABEL_FILE.test(file.name));
+    const recording = all.find((file) => ![WEIGHTS, LABEL_FILE, /\.meta\.json$/i].some((kind) => kind.test(file.name)));
     const left = all.filter((file) => file !== blob && file !== recording && file !== marks);
     if (blob) await openBlob(blob);
     // Labels belong to the recording beside them, else to the one that is open.

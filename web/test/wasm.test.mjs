@@ -110,6 +110,9 @@ test("features, model and attention answer", () => {
   assert.deepEqual([blob.bytes, blob.parameters, blob.crc32Hex], [41244, 10304, "dc807956"]);
   assert.deepEqual(Buffer.from(lab.blobBytes()), readFileSync(at("../../fixtures/models/aether_seeded.rvne")));
   assert.deepEqual(lab.blobInfo(), blob);
+  const tensors = lab.blobSafetensors();
+  assert.equal(lab.blobOpen("again.safetensors", tensors).crc32Hex, "dc807956");
+  assert.equal(lab.blobNew(DEFAULT_BLOB).crc32Hex, "dc807956");
   const pipeline = lab.pipeline();
   assert.equal(pipeline.matches, true);
   const { featureDim, modelInputDim, matches, steps, usefulCount, heldRows, refusedFrames, ...dto } = pipeline;
@@ -201,6 +204,7 @@ test("every error has a code that is listed, and a sentence", () => {
     "lab/no-model": () => lab.attention(ATTENTION),
     "lab/seed": () => lab.blobNew({ ...DEFAULT_BLOB, seedHex: "seed" }),
     "rvne/gqa-ratio": () => lab.blobNew({ ...DEFAULT_BLOB, kvHeads: 3 }),
+    "safetensors/container": () => lab.blobOpen("cut", Uint8Array.from([9, 0, 0, 0, 0, 0, 0, 0, 123])),
     "rvne/too-short": () => lab.blobOpen("empty", new Uint8Array()),
     "lab/not-opening": () => lab.openFinish(),
     "lab/bad-argument": () => lab.waterfall({}),

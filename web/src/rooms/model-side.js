@@ -51,7 +51,7 @@ export function mountModelSide(side, { lab, store, signal, fail, journal, notice
   const asF16 = button("To f16", () => void convert("f16"), { class: "button", id: "to-f16" });
   const lost = h("p", { id: "convert-error", "aria-live": "polite" });
   side.append(make.root,
-    group("Open", button("Open .rvne", opening.choose, { class: "button" }), h("p", { class: "quiet-text" }, "Or drop it anywhere. A file that is not sound is refused with the exact reason, and these weights stay.")).root,
+    group("Open", button("Open .rvne or .safetensors", opening.choose, { class: "button" }), h("p", { class: "quiet-text" }, "Or drop it anywhere. A file that is not sound is refused with the exact reason, and these weights stay.")).root,
     group("Convert", h("div", { class: "segmented" }, asF32, asF16), lost).root);
 
   async function makeBlob() {

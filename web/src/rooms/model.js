@@ -11,11 +11,11 @@ import { mountModelSide } from "./model-side.js";
 /** @typedef {import("../lab.js").BlobInfo} BlobInfo */
 const BINS = 48;
 
-/** Returns the name a blob is saved under. @param {BlobInfo} blob */
-export function blobFileName({ name, shape, dtype, seedHex }) {
-  if (name) return fileName(name.toLowerCase().endsWith(".rvne") ? name : `${name}.rvne`);
+/** Returns the name a blob is saved under. @param {BlobInfo} blob @param {string} [ending] */
+export function blobFileName({ name, shape, dtype, seedHex }, ending = ".rvne") {
+  if (name) return fileName(name.replace(/\.(rvne|safetensors)$/i, "") + ending);
   const { inputDim, qHeads, kvHeads, headDim, layers, classes } = shape;
-  return fileName(`head-${[inputDim, qHeads, kvHeads, headDim, layers, classes].join("x")}-${dtype}${seedHex ? `-seed-${seedHex}` : ""}.rvne`);
+  return fileName(`head-${[inputDim, qHeads, kvHeads, headDim, layers, classes].join("x")}-${dtype}${seedHex ? `-seed-${seedHex}` : ""}${ending}`);
 }
 
 /** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{choose: () => void}} opening */
@@ -56,10 +56,11 @@ export function mountModel(root, side, ctx, opening) {
   const records = h("div", { class: "body" });
   const matrices = h("div", { class: "body scroll-table", tabindex: 0, role: "region", "aria-label": "Matrices" });
   const save = button("Download .rvne", () => void saveBlob(), { class: "button primary", id: "blob-download" });
+  const tensors = button("As .safetensors", () => void saveTensors(), { class: "button", id: "blob-safetensors" });
   const section = (/** @type {string} */ title, /** @type {HTMLElement} */ body, /** @type {HTMLElement[]} */ ...tools) =>
     h("section", { class: "card" }, h("header", null, h("h2", null, title), ...tools), body);
   root.append(h("div", { class: "model-room" },
-    h("div", { class: "column" }, section("Weights", card, save), section("Header", header), section("Trailer records", records)),
+    h("div", { class: "column" }, section("Weights", card, tensors, save), section("Header", header), section("Trailer records", records)),
     h("div", { class: "column" }, section("Matrices", matrices), h("div", { class: "matrix-plots" }, histogram.root, heatMap.root))));
   mountModelSide(side, ctx, opening);
 
@@ -71,6 +72,17 @@ export function mountModel(root, side, ctx, opening) {
       const content = await lab.blobBytes();
       download(name, /** @type {Uint8Array<ArrayBuffer>} */ (content), "application/octet-stream");
       journal.add("info", `saved ${name}: ${integer(content.length)} bytes, CRC-32 ${blob.crc32Hex}`);
+    } catch (error) { fail(error); }
+  }
+
+  async function saveTensors() {
+    const { blob } = store.state;
+    if (!blob) return;
+    try {
+      const name = blobFileName(blob, ".safetensors");
+      const content = await lab.blobSafetensors();
+      download(name, /** @type {Uint8Array<ArrayBuffer>} */ (content), "application/octet-stream");
+      journal.add("info", `saved ${name}: ${integer(content.length)} bytes`);
     } catch (error) { fail(error); }
   }
 
@@ -88,7 +100,7 @@ export function mountModel(root, side, ctx, opening) {
   }
 
   store.watch(["blob"], ({ blob }) => {
-    save.disabled = blob === null;
+    save.disabled = tensors.disabled = blob === null;
     if (!blob) {
       card.replaceChildren(h("p", { class: "quiet-text" }, "No model. Make one or open one in the inspector."));
       return;

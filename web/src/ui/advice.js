@@ -28,7 +28,7 @@ const EXACT = {
   "recording/npy": { means: "NumPy arrays do not say which number is which subcarrier. " + KEPT, todo: "Save it as CSV: one frame a line, amplitudes a0, a1, …" },
   "recording/npz": { means: "NumPy archives do not say which number is which subcarrier. " + KEPT, todo: "Save the array as CSV: one frame a line, amplitudes a0, a1, …" },
   "recording/utf-16": { means: "The text is stored as UTF-16, which the lab does not read. " + KEPT, todo: "Save it as UTF-8 and open it again." },
-  "rvne/magic": { means: `${NOT_BLOB} ${KEPT}`, todo: "Choose a .rvne file, or make weights in the Model room." },
+  "rvne/magic": { means: `${NOT_BLOB} ${KEPT}`, todo: "Choose a .rvne or .safetensors file, or make weights in the Model room." },
   "rvne/magic-big-endian": { means: `The file was written big-endian; the format is little-endian. ${KEPT}`, todo: "Write it again on the exporter's little-endian setting." },
   "rvne/version": { means: `The file has a version that this lab does not know. ${KEPT}`, todo: "Use a newer lab, or export version 1." },
   "rvne/crc": { means: `At least one byte changed after the file was written. ${KEPT}`, todo: AGAIN },
@@ -129,7 +129,7 @@ const EXACT = {
   "page/crashed": { means: `The computing part stopped. ${OURS}`, todo: `Reload the page. ${REPORT}` },
   "page/unexpected": { means: OURS, todo: REPORT },
   "page/file-unreadable": { means: `The file changed, moved or was locked while it was read. ${KEPT}`, todo: "Close other programs that write to it and open it again." },
-  "page/blob-too-large": { means: `No weight blob is that large, so this is another kind of file. ${KEPT}`, todo: "Choose a .rvne file. A recording must not be called .rvne." },
+  "page/blob-too-large": { means: `No weight blob is that large, so this is another kind of file. ${KEPT}`, todo: "Choose a .rvne or .safetensors file. A recording must not be called so." },
   "page/number": { means: "The shape needs whole numbers.", todo: "Correct the field and try again." },
 };
 
@@ -139,6 +139,9 @@ const FAMILIES = [
   [/^recording\/(picoscenes|feitcsi|hdf5|matlab|pcapng)$/, { means: `The format was recognised, but the lab does not read it. ${KEPT}`, todo: EXPORT }],
   [/^rvne\/trailer-/, { means: `${TRAILER} ${KEPT}`, todo: REWRITE }],
   [/^rvne\/pipeline/, { means: `The feature settings inside the file contradict its shape. ${KEPT}`, todo: REWRITE }],
+  [/^safetensors\/(container|dtype|not-finite)$/, { means: `The tensors cannot be read, or hold numbers that no head can run with. ${KEPT}`, todo: "Save them again, as finite numbers of float32, float16 or bfloat16." }],
+  [/^safetensors\/(no-)?metadata$/, { means: `A head's tensors need a note of how to read them, under the key "rvne" of the file's metadata. ${KEPT}`, todo: 'Save the file with metadata={"rvne": json.dumps({"head_dim": ...})}; docs/safetensors.md has the fields.' }],
+  [/^safetensors\//, { means: `The names or shapes of the tensors are not those of a head. ${KEPT}`, todo: "Rename or reshape the tensor in the message; docs/safetensors.md has the list." }],
   [/^attention\//, { means: PATTERN, todo: SETTINGS }],
   [/^head\//, { means: "The weights and what they should run on do not fit together.", todo: "Check that the features fit the model's input, or make weights in the Model room." }],
   [/^feature\//, { means: FEATURES, todo: "Change the step named in the message under Features in the Recording room." }],

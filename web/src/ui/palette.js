@@ -63,5 +63,5 @@ export function openHelp(actions, store, setLetters) {
     h("h3", null, "Words"),
     h("p", null, "Sparse is always blue, dense always orange. An edge is one frame looking at one frame, or at a landmark: the mean of a finished block of frames. The difference is between the outputs of both with the same weights on the same rows."),
     h("h3", null, "Files"),
-    h("p", null, "Drop a file anywhere, or press Ctrl+O. Recordings are recognised by their content: ESP32-CSI-Tool and Espressif CSV, RuView .csi.jsonl, ADR-018 .bin and .pcap, Nexmon .pcap, Intel 5300 and Atheros logs, plain CSV of amplitudes. Weights are .rvne files. Labels (M) are saved beside a recording as .labels.json and open with it.")));
+    h("p", null, "Drop a file anywhere, or press Ctrl+O. Recordings are recognised by their content: ESP32-CSI-Tool and Espressif CSV, RuView .csi.jsonl, ADR-018 .bin and .pcap, Nexmon .pcap, Intel 5300 and Atheros logs, plain CSV of amplitudes. Weights are .rvne or .safetensors files. Labels (M) are saved beside a recording as .labels.json and open with it.")));
 }

@@ -9,6 +9,7 @@ mod attend;
 mod blob;
 #[cfg(unix)]
 mod board;
+mod bridge;
 mod compare;
 mod doctor;
 mod error;
@@ -43,6 +44,11 @@ usage:
 
   csi blob show FILE [--json]
       print header, trailer records and per-matrix statistics of a .rvne weight blob
+
+  csi import FILE.safetensors --out BLOB [--f16]
+  csi export BLOB --out FILE.safetensors
+      read a head that PyTorch, JAX or NumPy wrote as a .rvne weight blob, and write one for them;
+      docs/safetensors.md has the names, shapes and metadata; --f16 rounds the weights
 
   csi attend --q Q --k K --v V --shape N,q,kv,dim --pattern PATTERN [pattern options]
              [--slopes S0,S1,..] [--stream] [--non-causal] --out O
@@ -123,6 +129,8 @@ fn run(mut args: Args) -> Result<String, CliError> {
         Some("blob") => blob::run(args),
         Some("attend") => attend::run(args),
         Some("compare") => compare::run(args),
+        Some("import") => bridge::import(args),
+        Some("export") => bridge::export(args),
         #[cfg(unix)]
         Some("board") => board::run(args),
         Some("train") => train::run(args),

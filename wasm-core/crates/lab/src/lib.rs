@@ -6,6 +6,7 @@
 
 pub mod accuracy;
 pub mod blob_view;
+pub mod bridge;
 pub mod codes;
 pub mod colour;
 pub mod comparison;

@@ -258,3 +258,18 @@ quickcheck! {
         TestResult::from_bool(counts == naive)
     }
 }
+
+/// A safetensors file is opened as the blob it stands for, and saved as the same file again.
+#[test]
+fn a_safetensors_file_opens_as_its_blob() {
+    let mut session = Session::new();
+    session.blob_new(&default_model()).expect("a blob");
+    let file = session.blob_safetensors().expect("a file");
+    session.blob_open("tiny", &fixture("models/tiny_f32.rvne")).expect("a blob");
+    session.blob_open("back.safetensors", &file).expect("a blob");
+    assert_eq!(session.blob_bytes().expect("bytes"), fixture("models/aether_seeded.rvne"));
+    assert_eq!(session.blob_safetensors().expect("a file"), file);
+    let refused = session.blob_open("cut", &file[..file.len() - 1]).expect_err("it was cut");
+    assert_eq!(refused.code(), "safetensors/container");
+    assert_eq!(session.blob_bytes().expect("bytes"), fixture("models/aether_seeded.rvne"));
+}

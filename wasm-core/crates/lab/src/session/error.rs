@@ -7,6 +7,7 @@ use csi_temporal::feature::FeatureError;
 use csi_temporal::head::HeadError;
 use csi_temporal::rvne::BlobError;
 
+use crate::bridge::BridgeError;
 use crate::labels::LabelsError;
 use crate::recording::Refusal;
 
@@ -86,6 +87,8 @@ pub enum LabError {
     Feature(FeatureError),
     /// A blob that was refused.
     Blob(BlobError),
+    /// A safetensors file that was refused.
+    Bridge(BridgeError),
     /// A model that cannot run.
     Head(HeadError),
     /// Attention that cannot be computed.
@@ -118,6 +121,7 @@ impl LabError {
             Self::Labels(error) => error.code(),
             Self::Feature(error) => error.code(),
             Self::Blob(error) => error.code(),
+            Self::Bridge(error) => error.code(),
             Self::Head(error) => error.code(),
             Self::Attention(error) => error.code(),
         }
@@ -165,6 +169,7 @@ impl fmt::Display for LabError {
             Self::Labels(error) => error.fmt(f),
             Self::Feature(error) => error.fmt(f),
             Self::Blob(error) => error.fmt(f),
+            Self::Bridge(error) => error.fmt(f),
             Self::Head(error) => error.fmt(f),
             Self::Attention(error) => error.fmt(f),
         }
@@ -182,5 +187,5 @@ macro_rules! from_part {
         })*
     };
 }
-from_part!(Refusal => Refusal, LabelsError => Labels, FeatureError => Feature, BlobError => Blob, HeadError => Head,
+from_part!(Refusal => Refusal, LabelsError => Labels, FeatureError => Feature, BlobError => Blob, BridgeError => Bridge, HeadError => Head,
     AttentionError => Attention);

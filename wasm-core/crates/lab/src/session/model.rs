@@ -6,6 +6,7 @@ use csi_temporal::rvne::{AttentionRecord, ConversionError, Dtype, HeadShape, Poo
 
 use super::{LabError, Result, Session};
 use crate::blob_view::{self, BlobView};
+use crate::bridge;
 use crate::pattern::Pattern;
 use crate::raster::Raster;
 
@@ -92,12 +93,17 @@ impl Session {
         self.set_model(Model::new(&name, blob, bytes, Some(ask.seed))?)
     }
 
-    /// Opens a blob from the bytes of a file.
+    /// Opens a blob from the bytes of a file, `.rvne` or `.safetensors`; the content tells which.
     ///
     /// # Errors
     ///
-    /// [`LabError::Blob`]; the old model stays.
+    /// [`LabError::Blob`]; [`LabError::Bridge`]; the old model stays.
     pub fn blob_open(&mut self, name: &str, bytes: &[u8]) -> Result<&BlobView> {
+        if bridge::looks_like_safetensors(bytes) {
+            let blob = bridge::import(bytes)?;
+            let bytes = blob.encode()?;
+            return self.set_model(Model::new(name, blob, bytes, None)?);
+        }
         let blob = WeightBlob::parse(bytes)?;
         self.set_model(Model::new(name, blob, bytes.to_vec(), None)?)
     }
@@ -120,6 +126,15 @@ impl Session {
     /// [`LabError::NoModel`].
     pub fn blob_bytes(&self) -> Result<&[u8]> {
         Ok(&self.need_model()?.bytes)
+    }
+
+    /// The open model as a safetensors file, see [`bridge::export`].
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NoModel`]; [`LabError::Bridge`].
+    pub fn blob_safetensors(&self) -> Result<Vec<u8>> {
+        Ok(bridge::export(&self.need_model()?.blob)?)
     }
 
     /// Stores the open model's weights in another type.
