@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -134,6 +135,30 @@ fn a_pseudo_terminal_carries_bytes_as_they_are() {
     board.wait_for("the cable is off");
     board.type_line("quit");
     assert!(board.child.wait().expect("it ends").success());
+}
+
+#[test]
+fn tcp_carries_the_same_bytes_and_the_latest_host_has_the_board() {
+    let board = Served::start("tcp", &["--tcp", "0", "--loader", "--quiet"]);
+    let address = board.port.strip_prefix("tcp:").expect("a TCP port");
+    let read = b"\xC0\x00\x0A\x04\x00\x00\x00\x00\x00\x44\x70\x00\x60\xC0";
+    let answer = b"\xC0\x01\x0A\x04\x00\x01\x00\x00\x1B\x00\x00\x00\x00\xC0";
+    let ask = || {
+        let mut line = TcpStream::connect(address).expect("a connection");
+        line.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+        line.write_all(read).expect("the board listens");
+        let mut said = Vec::new();
+        while !said.ends_with(answer) {
+            let mut byte = [0];
+            line.read_exact(&mut byte).expect("an answer");
+            said.push(byte[0]);
+        }
+        line
+    };
+    let first = ask();
+    let _second = ask();
+    drop(first);
+    ask();
 }
 
 #[test]

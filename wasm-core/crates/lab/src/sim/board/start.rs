@@ -72,6 +72,8 @@ impl Board {
     }
 
     pub(super) fn run_bootloader(&mut self, now: u64, cause: Cause) {
+        // It feeds or stops every watchdog.
+        self.watchdog_at = None;
         let (text, image) = boot::boot(&self.flash);
         self.say(now, text.as_bytes());
         self.state = match image {
