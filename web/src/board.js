@@ -77,7 +77,10 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
     const { board } = store.state;
     const device = link.view();
     const port = board.port && { ...board.port, ...link.port() };
-    update({ ...patch, device, port, label: port ? labelOf(board.source, device, port.isOpen) : board.label });
+    const label = port ? labelOf(board.source, device, port.isOpen) : board.label;
+    // A view that says the same would have the page drawn again with every look.
+    const news = JSON.stringify([device, port, label]) !== JSON.stringify([board.device, board.port, board.label]);
+    if (news || Object.keys(patch).length > 0) update({ ...patch, device, port, label });
     if (lines.length + raw.length > 0) target.dispatchEvent(new CustomEvent("console", { detail: { lines, bytes: joined(raw) } }));
     for (const bytes of csi) live.push(bytes);
     if (answers.length > 0) target.dispatchEvent(new CustomEvent("live", { detail: answers }));
