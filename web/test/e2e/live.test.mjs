@@ -69,6 +69,11 @@ test("a board's lines grow on the page, are labelled and saved, and reopen with 
   assert.match(await page.locator("#bar-source").getAttribute("title") ?? "", /LIVE ESP32-S3/);
   assert.equal(await page.locator(".line-source .badge").innerText(), "LIVE", "the time line says so too");
   assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "true");
+  const unreadable = await page.evaluate(() => [...document.querySelectorAll(".badge[data-source=LIVE]")].filter((badge) => {
+    const { color, backgroundColor } = getComputedStyle(badge);
+    return badge.clientWidth > 0 && color === backgroundColor;
+  }).length);
+  assert.equal(unreadable, 0, "no badge in the colour of its ground");
 
   // Scrubbing back leaves the newest frame, and more may come meanwhile.
   await page.locator(".line-track").focus();
