@@ -18,7 +18,7 @@ struct Check {
     find: fn(&Project) -> Result<Vec<String>>,
 }
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     Check {
         name: "core-tree",
         why: "csi-temporal runs on the node: a crate more could bring std, and with it other output bits",
@@ -28,6 +28,11 @@ const CHECKS: [Check; 12] = [
         name: "node-tree",
         why: "csi-node runs on the node: all it needs is the core",
         find: crates::node_tree,
+    },
+    Check {
+        name: "flasher-tree",
+        why: "esp-flasher writes bytes at offsets: it knows nothing of CSI, weights or browsers",
+        find: crates::flasher_tree,
     },
     Check {
         name: "kernel-features",

@@ -31,6 +31,22 @@ pub fn node_tree(project: &Project) -> Result<Vec<String>> {
     Ok(judge_tree(&listed, &[&CORE[..], &["csi-node"]].concat()))
 }
 
+/// To the flasher a file is bytes: it knows nothing of ours, and nothing of a browser.
+pub fn flasher_tree(project: &Project) -> Result<Vec<String>> {
+    let listed = tree(project, &["-p", "esp-flasher", "-e", "normal,build", "--target", "all"])?;
+    Ok(judge_flasher_tree(&listed))
+}
+
+fn judge_flasher_tree(listed: &str) -> Vec<String> {
+    let names = package_names(listed);
+    if !names.contains("esp-flasher") {
+        return vec!["esp-flasher is not in the tree, so nothing was checked".to_string()];
+    }
+    let ours = |name: &str| name.starts_with("csi-") || BINDINGS.contains(&name);
+    let wrong = names.iter().filter(|name| ours(name));
+    wrong.map(|name| format!("esp-flasher depends on {name}")).collect()
+}
+
 fn judge_core_tree(listed: &str) -> Vec<String> {
     judge_tree(listed, &CORE)
 }
@@ -196,6 +212,17 @@ mod tests {
             judge_core_tree("csi-temporal v0.1.0\nlibm v0.2\n"),
             [format!("{KERNEL} is missing")]
         );
+    }
+
+    #[test]
+    fn a_crate_of_ours_under_the_flasher_is_seen() {
+        let good = "esp-flasher v0.1.0 (/x)\nmd-5 v0.11.0\n";
+        assert_eq!(judge_flasher_tree(good), Vec::<String>::new());
+        for name in ["csi-temporal", "js-sys"] {
+            let wrong = judge_flasher_tree(&format!("{good}{name} v1\n"));
+            assert_eq!(wrong, [format!("esp-flasher depends on {name}")]);
+        }
+        assert!(!judge_flasher_tree("md-5 v0.11.0\n").is_empty());
     }
 
     #[test]

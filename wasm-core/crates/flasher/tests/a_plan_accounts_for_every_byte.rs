@@ -121,11 +121,12 @@ fn hashes_are_of_the_bytes_as_given() {
 /// The naive account: one letter for each sector, or less than one, of the flash.
 #[test]
 fn ranges_cover_the_flash_once_and_in_order() {
+    const SMALL: u32 = 0x8_0000;
     fn holds(regions: Vec<(u8, u16, bool)>) -> bool {
-        let mut plan = Plan::new(FLASH).replacing_nvs(true);
-        let mut bytes = vec![Fate::Kept; FLASH as usize];
+        let mut plan = Plan::new(SMALL).replacing_nvs(true);
+        let mut bytes = vec![Fate::Kept; SMALL as usize];
         for (start, len, erase) in regions {
-            let offset = u32::from(start) * 4 * SECTOR;
+            let offset = u32::from(start) * SECTOR;
             let len = u32::from(len) % 0x6000;
             let end = offset + len;
             let taken = if erase {
@@ -152,9 +153,9 @@ fn ranges_cover_the_flash_once_and_in_order() {
             assert_eq!(range.region.is_none(), range.fate == Fate::Kept);
             at = range.offset + range.len;
         }
-        at == FLASH
+        at == SMALL
     }
-    QuickCheck::new().tests(15).quickcheck(holds as fn(Vec<(u8, u16, bool)>) -> bool);
+    QuickCheck::new().tests(30).quickcheck(holds as fn(Vec<(u8, u16, bool)>) -> bool);
 }
 
 /// The line's share of an estimate is exact: bits of all frames over the speed.
@@ -176,4 +177,54 @@ fn estimates_fall_with_the_speed_and_rise_with_the_bytes() {
     let mut erase = Plan::new(FLASH);
     erase.erase_all().unwrap();
     assert!(erase.payload_bytes() < u64::from(FLASH) / 500, "ones pack well");
+}
+
+/// A partition's last block is filled where most of it is written anyway, and said to be erased.
+#[test]
+fn a_mostly_written_last_block_is_erased_as_a_whole() {
+    let ends = |plan: &Plan| {
+        let regions = plan.ranges().into_iter().filter(|range| range.fate != Fate::Kept);
+        regions.map(|range| range.offset + range.len).max().unwrap()
+    };
+    let weights = 0x11_0000;
+    for (table, offset, len, end) in [
+        (true, weights, 0x8000, 0x1_0000),
+        (true, weights, 0x7001, 0x1_0000),
+        (true, weights, 0x7000, 0x7000),
+        (true, weights, 0x1_0000, 0x1_0000),
+        (true, weights + 0x1000, 0x9000, 0xA000),
+        (false, weights, 0x8000, 0x8000),
+    ] {
+        let mut plan = Plan::new(FLASH);
+        if table {
+            plan = plan.with_table(known());
+        }
+        plan.write("x", offset, vec![7; len]).unwrap();
+        assert_eq!(ends(&plan), weights + end, "{table} {offset:#x} {len:#x}");
+        assert_eq!(plan.regions()[0].md5(), <[u8; 16]>::from(Md5::digest(vec![7; len])));
+        assert_eq!(plan.regions()[0].len() as usize, len);
+    }
+    // What is planned behind it takes its place.
+    let rest = weights + 0xA000;
+    for second_first in [false, true] {
+        let mut plan = Plan::new(FLASH).with_table(known());
+        let mut parts = [(weights, 0x8001), (rest, 0x1001)];
+        if second_first {
+            parts.reverse();
+        }
+        for (offset, len) in parts {
+            plan.write("x", offset, vec![7; len]).unwrap();
+        }
+        let ranges: Vec<_> = plan.ranges().iter().map(|r| (r.offset, r.fate)).collect();
+        let expected = [
+            (0, Fate::Kept),
+            (weights, Fate::Written),
+            (weights + 0x8001, Fate::Erased),
+            (weights + 0x9000, Fate::Kept),
+            (rest, Fate::Written),
+            (rest + 0x1001, Fate::Erased),
+            (rest + 0x2000, Fate::Kept),
+        ];
+        assert_eq!(ranges, expected);
+    }
 }

@@ -2,7 +2,9 @@
 
 mod support;
 
+use esp_flasher::partition::Table;
 use esp_flasher::{Action, Cable, Event, FlashError, Job, Lines, LoaderConfig, Plan, Strategy};
+use md5::{Digest, Md5};
 use support::{Bench, FLASH, Fault, Rom, noise, plan};
 
 fn bench(rom: Rom) -> Bench {
@@ -25,8 +27,10 @@ fn assert_flashed(bench: &Bench, before: &[u8], parts: &[(u32, Vec<u8>)]) {
         expected[start..end.next_multiple_of(0x1000)].fill(0xFF);
         expected[start..end].copy_from_slice(bytes);
     }
-    let wrong = bench.rom.flash.iter().zip(&expected).position(|(a, b)| a != b);
-    assert_eq!(wrong, None, "first byte of flash that differs");
+    if bench.rom.flash != expected {
+        let wrong = bench.rom.flash.iter().zip(&expected).position(|(a, b)| a != b);
+        panic!("byte {wrong:x?} of flash differs");
+    }
 }
 
 #[test]
@@ -143,6 +147,29 @@ fn a_plan_is_written_and_proved_and_nothing_else_is_touched() {
     let ops = bench.rom.ops();
     assert!(ops.contains(&0x02) && ops.contains(&0x10), "both kinds of pieces: {ops:02x?}");
     assert!(!ops.contains(&0x04) && !ops.contains(&0x12), "no end: it would leave the loader");
+}
+
+/// The rest of a block that a plan says it erases is blank, and proved to be.
+#[test]
+fn a_filled_block_is_blank_behind_the_file() {
+    let row = |kind: u8, offset: u32, size: u32| {
+        let numbers = [offset.to_le_bytes(), size.to_le_bytes()].concat();
+        [&[0xAA, 0x50, kind, 0][..], &numbers, b"weights", &[0; 13]].concat()
+    };
+    let table = Table::parse(&[row(0x40, 0x2_0000, 0x4_0000), vec![0xFF; 32]].concat()).unwrap();
+    let mut rom = Rom::new();
+    rom.flash = noise(9, FLASH);
+    let mut expected = rom.flash.clone();
+    let file = noise(1, 0x1_9001);
+    expected[0x2_0000..0x4_0000].fill(0xFF);
+    expected[0x2_0000..0x3_9001].copy_from_slice(&file);
+    let mut plan = Plan::new(FLASH as u32).with_table(table);
+    plan.write_partition("weights", file.clone()).unwrap();
+    let mut bench = bench(rom);
+    assert_eq!(bench.run(Job::Write(plan)), &Event::Done);
+    assert!(bench.rom.flash == expected);
+    let (md5, written_bytes) = (Md5::digest(&file).into(), 0x1_9001);
+    assert!(bench.events.contains(&Event::Verified { region: 0, md5, written_bytes }));
 }
 
 #[test]
