@@ -114,7 +114,11 @@ test("esptool-js finds, writes and verifies the simulated board", { timeout: 60_
     const noise = Buffer.alloc(20_000);
     for (let index = 0, state = 1; index < noise.length; index++) { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; noise[index] = state >>> 24; }
     assert.equal(blob.length % 4, 0);
-    const files = [{ address: 0x10000, bytes: noise }, { address: 0x110000, bytes: blob }];
+    const files = [
+      { address: 0x10000, bytes: noise, compress: true },
+      { address: 0x110000, bytes: blob, compress: true },
+      { address: 0x30000, bytes: noise.subarray(0, 5000), compress: false },
+    ];
     const told = await page.evaluate(async (files) => {
       const url = "/esptool-js-test/bundle.mjs";
       const { ESPLoader, Transport } = await import(url);
@@ -125,22 +129,24 @@ test("esptool-js finds, writes and verifies the simulated board", { timeout: 60_
       const chip = await loader.main();
       const flash = await loader.detectFlashSize();
       const asked = /** @type {number[]} */ ([]);
-      await loader.writeFlash({
-        fileArray: files.map(({ address, base64 }) => ({ address, data: Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)) })),
-        flashMode: "keep", flashFreq: "keep", flashSize: "keep", eraseAll: false, compress: true,
-        calculateMD5Hash: (/** @type {Uint8Array} */ image) => {
-          asked.push(image.length);
-          return files.find(({ length }) => length === image.length)?.md5 ?? "none";
-        },
-      });
+      for (const compress of [true, false]) {
+        await loader.writeFlash({
+          fileArray: files.filter((file) => file.compress === compress).map(({ address, base64 }) => ({ address, data: Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)) })),
+          flashMode: "keep", flashFreq: "keep", flashSize: "keep", eraseAll: false, compress,
+          calculateMD5Hash: (/** @type {Uint8Array} */ image) => {
+            asked.push(image.length);
+            return files.find(({ length }) => length === image.length)?.md5 ?? "none";
+          },
+        });
+      }
       const read = await loader.readFlash(0x110000, 4096);
       await loader.after("hard_reset");
       return { chip, flash, asked, said: said.join("\n"), read: btoa(String.fromCharCode(...read)) };
-    }, files.map(({ address, bytes }) => ({ address, length: bytes.length, md5: createHash("md5").update(bytes).digest("hex"), base64: bytes.toString("base64") })));
+    }, files.map(({ address, bytes, compress }) => ({ address, compress, length: bytes.length, md5: createHash("md5").update(bytes).digest("hex"), base64: bytes.toString("base64") })));
 
     assert.match(told.chip, /ESP32-S3/);
     assert.equal(told.flash, "8MB");
-    assert.deepEqual(told.asked, [noise.length, blob.length], "both were verified by MD5");
+    assert.deepEqual(told.asked, [noise.length, blob.length, 5000], "all were verified by MD5");
     assert.match(told.said, /Running stub/);
     assert.deepEqual(Buffer.from(told.read, "base64"), blob.subarray(0, 4096), "read back by the stub");
     assert.match(board.log.text, /starts into the loader: Usb/);

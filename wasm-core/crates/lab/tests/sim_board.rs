@@ -164,6 +164,29 @@ fn a_start_says_what_is_wrong_with_the_flash() {
     }
 }
 
+#[test]
+fn no_flash_makes_a_start_panic() {
+    let mut state = 9_u64;
+    let mut next = |below: u32| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u32 % below
+    };
+    let mut kinds = std::collections::BTreeSet::new();
+    for _ in 0..400 {
+        let mut flash = node_flash();
+        for _ in 0..=next(3) {
+            let (start, len) =
+                [(0, 64), (0x8000, 128), (0x1_0000, 400), (0x11_0000, 100)][next(4) as usize];
+            let byte = [0, 0xFF, 0x7F, next(256) as u8][next(4) as usize];
+            flash.store(start + next(len), &[byte; 4][..1 + next(4) as usize]);
+        }
+        let config = BoardConfig { pace: Pace::Instant, ..config(Cable::Unknown, flash) };
+        let mut board = Board::new(0, config);
+        kinds.insert((board.runs_node(), text(&mut board, 0).contains("E (")));
+    }
+    assert!(kinds.len() >= 3, "some start, some do not: {kinds:?}");
+}
+
 /// Frames out of what a board says; what is between them is left out.
 fn replies(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let (mut decoder, mut rest, mut frames) = (Decoder::new(), bytes, Vec::new());
