@@ -165,6 +165,7 @@ fn node_with_page(project: &Project) -> Result<Command> {
         .env("LAB_URL", server.url())
         .env("CHROMIUM", chromium)
         .env("CSI_BIN", csi)
+        .env("FIRMWARE_DIR", project.target.join("firmware"))
         .env("SCREENS_DIR", screens);
     // It answers until this process ends.
     std::thread::spawn(move || server.run());

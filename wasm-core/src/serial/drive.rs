@@ -1,7 +1,8 @@
 //! Carries bytes between a port and a device, and does what the device asks for, in its order.
 //!
 //! Nothing is decided here: a device says what to write and when it wants to be called, a port says
-//! what came and when it is gone. After a loss the same device is looked for until it is back.
+//! what came and when it is gone. A device that is to be opened again is looked for until it is
+//! back, by its ids and without asking anyone.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -11,8 +12,8 @@ use js_sys::futures::spawn_local;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
-use csi_lab::device::{Device, DeviceConfig};
-use esp_flasher::line::Action;
+use csi_lab::device::{Device, DeviceConfig, Task};
+use esp_flasher::line::{Action, BAUD};
 
 use super::clock::{Timer, now_micros, sleep};
 use super::{Port, PortError};
@@ -30,8 +31,6 @@ pub struct Drive {
     port: RefCell<Option<Rc<dyn Port>>>,
     /// Grows whenever a port is opened or closed: what an older one still brings is nobody's.
     epoch: Cell<u32>,
-    /// The speed that a port is opened at.
-    console_baud: Cell<u32>,
     is_acting: Cell<bool>,
     is_open: Cell<bool>,
     timer: RefCell<Option<Timer>>,
@@ -55,7 +54,6 @@ impl Drive {
             });
             Self {
                 device: RefCell::new(Device::new(DeviceConfig::default())),
-                console_baud: Cell::new(0),
                 port: RefCell::default(),
                 epoch: Cell::new(0),
                 is_acting: Cell::new(false),
@@ -84,7 +82,6 @@ impl Drive {
         let mut device = Device::new(config);
         device.set_firmware(self.device.borrow().firmware().cloned());
         self.device.replace(device);
-        self.console_baud.set(config.console_baud);
         let epoch = self.begin();
         self.port.replace(Some(Rc::clone(&port)));
         let opened = port.open(config.console_baud).await;
@@ -179,7 +176,7 @@ impl Drive {
                 }
             };
             match done {
-                Err(error) if self.port_is(&port, epoch) => self.broke(&port, error),
+                Err(error) if self.port_is(&port, epoch) => self.broke(error),
                 _ => {}
             }
         }
@@ -242,18 +239,17 @@ impl Drive {
                     self.device.borrow_mut().handle_bytes(now_micros(), &bytes);
                     self.settle();
                 }
-                Err(error) => return self.broke(&port, error),
+                Err(error) => return self.broke(error),
             }
         }
     }
 
-    /// The port does not work: the page is told why, and whoever was lost is looked for.
-    fn broke(self: &Rc<Self>, port: &Rc<dyn Port>, error: PortError) {
+    /// The port does not work: device and page are told.
+    fn broke(self: &Rc<Self>, error: PortError) {
         self.broken.set(Some(error));
+        // A device that wants it back asks for that.
         if !matches!(error, PortError::Stalled(_)) && self.gone() {
             self.device.borrow_mut().handle_lost(now_micros());
-            let (drive, port) = (Rc::clone(self), Rc::clone(port));
-            spawn_local(async move { drive.look_for(&port).await });
         }
         self.settle();
     }
@@ -264,15 +260,18 @@ impl Drive {
         self.is_open.replace(false)
     }
 
-    /// Waits until the device is back, and opens it.
+    /// Waits until the device is back, and opens it: for a loader at the loader's speed.
     async fn look_for(self: &Rc<Self>, port: &Rc<dyn Port>) {
+        let (task, console) = self.look(|device| (device.view().task, device.view().baud));
+        let flashes = matches!(task, Some(Task::Identify | Task::Write | Task::Restart));
+        let baud = if flashes { BAUD } else { console };
         let epoch = self.epoch.get();
         for _ in 0..LOOKS {
             sleep(LOOK_MICROS).await;
             if !self.port_is(port, epoch) {
                 return;
             }
-            match port.open_again(self.console_baud.get()).await {
+            match port.open_again(baud).await {
                 Ok(()) if self.port_is(port, epoch) => return self.back(port),
                 Ok(()) => return port.close().await,
                 Err(_) => {}

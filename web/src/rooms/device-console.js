@@ -17,7 +17,7 @@ export function mountConsole(panel, { board, store, signal }) {
   let lines = [];
   let dropped = 0;
   let raw = new Uint8Array(0);
-  const speed = h("select", { "aria-label": "Speed of the line", id: "console-baud", on: { change: () => board.run((link) => link.setConsoleBaud(Number(speed.value))) } }, ...BAUDS.map((baud) => h("option", { value: baud }, `${integer(baud)} baud`)));
+  const speed = h("select", { "aria-label": "Speed of the line", id: "console-baud", on: { change: () => { const baud = Number(speed.value); board.run((link) => link.setConsoleBaud(baud)); } } }, ...BAUDS.map((baud) => h("option", { value: baud }, `${integer(baud)} baud`)));
   const filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter the console", on: { input: () => render() } });
   const times = check("Times", true, () => render());
   const asBytes = check("Bytes", false, (on) => { board.run((link) => link.showBytes(on)); render(); });

@@ -7,7 +7,7 @@ import { count, duration, integer, significant } from "../ui/format.js";
 /** @param {HTMLElement} panel @param {import("../main.js").Ctx} ctx */
 export function mountParity(panel, { board, store, signal }) {
   const value = (/** @type {HTMLInputElement} */ input) => Number(input.getAttribute("aria-valuetext"));
-  const rows = slider("Rows to send", [100, 250, 500, 1000, 2000, 5000], 250, () => {});
+  const rows = slider("Rows to send", [60, 100, 250, 500, 1000, 2000, 5000], 250, () => {});
   const period = slider("Rows from one classification to the next", [1, 2, 5, 10, 25, 50], 1, () => {});
   rows.input.id = "parity-rows";
   period.input.id = "parity-period";

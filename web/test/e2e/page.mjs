@@ -21,9 +21,9 @@ export const launch = () => chromium.launch({ executablePath: process.env.CHROMI
  * have left the origin and the console must be free of errors.
  * @param {import("playwright-core").Browser} browser
  * @param {(page: Page) => Promise<void>} story
- * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {import("playwright-core").BrowserContextOptions & {prepare?: (page: Page) => Promise<unknown>}} [options]  `prepare`: before the page is opened
  */
-export async function withPage(browser, story, options = {}) {
+export async function withPage(browser, story, { prepare, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, acceptDownloads: true, ...options });
   /** @type {string[]} */
   const complaints = [];
@@ -35,6 +35,7 @@ export async function withPage(browser, story, options = {}) {
   page.on("console", (message) => { if (message.type() === "error" || message.type() === "warning") complaints.push(`console ${message.type()}: ${message.text()}`); });
   page.on("pageerror", (error) => complaints.push(`page error: ${error.stack ?? error.message}`));
   try {
+    await prepare?.(page);
     await page.goto(LAB_URL);
     await opened(page, "walking_esp32_107hz.csv");
     await story(page);
