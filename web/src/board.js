@@ -109,7 +109,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
       case "failed":
         ended();
         patch.failure = { code: event.code, message: event.message, left: event.left };
-        if (event.code !== "device/cancelled") notices.fail(new LabError(event.code, `${event.message}. ${event.left}`), "board");
+        if (event.code !== "device/cancelled") notices.fail(new LabError(event.code, `${event.message}. ${event.left}.`), "board");
         break;
     }
     function ended() {

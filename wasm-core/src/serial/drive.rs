@@ -168,11 +168,14 @@ impl Drive {
                 Action::Write(_) | Action::SetLines(_) if !self.is_open.get() => Ok(()),
                 Action::Write(bytes) => port.write(bytes).await,
                 Action::SetLines(lines) => port.set_lines(lines).await,
-                Action::SetBaud(baud) => self.change_speed(&port, baud).await,
+                Action::SetBaud(baud) => {
+                    self.change_speed(&port, baud).await;
+                    continue;
+                }
                 Action::Reopen => {
                     self.gone();
                     self.look_for(&port).await;
-                    Ok(())
+                    continue;
                 }
             };
             match done {
@@ -189,29 +192,25 @@ impl Drive {
     }
 
     /// A port's speed is set where it is opened and nowhere else.
-    async fn change_speed(
-        self: &Rc<Self>,
-        port: &Rc<dyn Port>,
-        baud: u32,
-    ) -> Result<(), PortError> {
-        let epoch = self.begin();
-        self.is_open.set(false);
+    async fn change_speed(self: &Rc<Self>, port: &Rc<dyn Port>, baud: u32) {
+        self.gone();
+        let epoch = self.epoch.get();
         port.close().await;
-        let mut opened = Err(PortError::Closed);
-        for _ in 0..OPENINGS {
-            opened = port.open(baud).await;
-            if opened.is_ok() || self.epoch.get() != epoch {
-                break;
+        for left in (0..OPENINGS).rev() {
+            let opened = port.open(baud).await;
+            if !self.port_is(port, epoch) {
+                // Another's turn by now; whoever took over has closed it.
+                return;
             }
-            sleep(LOOK_MICROS / 2).await;
+            match opened {
+                Ok(()) => return self.back(port),
+                Err(_) if left > 0 => sleep(LOOK_MICROS / 2).await,
+                Err(error) => {
+                    self.is_open.set(true);
+                    return self.broke(error);
+                }
+            }
         }
-        if self.epoch.get() != epoch {
-            // Someone else's by now.
-            return Ok(());
-        }
-        // For `broke` to find it open, whatever came of it.
-        self.is_open.set(true);
-        opened.map(|()| self.back(port))
     }
 
     /// The port is open: what comes is for the device.

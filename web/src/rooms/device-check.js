@@ -14,7 +14,7 @@ export function mountCheck(panel, { board, store, signal }) {
     start.disabled = task !== null;
     const broken = check && check.firstBroken !== null ? check.links[check.firstBroken] : null;
     verdict.className = broken ? "error-text" : "ok-text";
-    verdict.textContent = task === "check" ? "Looking…" : broken ? `${broken.name} is broken: ${broken.detail}. ${broken.advice}` : check ? "Every link holds." : "";
+    verdict.textContent = task === "check" ? "Looking…" : broken ? `First broken link: ${broken.name}. ${broken.detail.charAt(0).toUpperCase()}${broken.detail.slice(1)}. ${broken.advice}` : check ? "Every link holds." : "";
     chain.replaceChildren(check ? table("Chain", ["link", "", "found"], check.links.map(({ name, state, detail, advice }) => [name,
       h("span", { class: "link-state", data: { state } }, SIGNS[state].join(" ")), state === "differs" ? `${detail}. ${advice}` : detail])) : "");
   }, signal);

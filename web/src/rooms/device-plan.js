@@ -1,6 +1,5 @@
 // @ts-check
-// The plan: what will be written, erased and kept, as a bar of the whole flash and as a table; then
-// how far it is.
+// The plan: what will be written, erased and kept, as a bar of the whole flash and as a table.
 import { button, check, h, segmented, table } from "../ui/dom.js";
 import { bytes, count, duration, integer, mebibytes } from "../ui/format.js";
 import { openDialog } from "../ui/table.js";
@@ -42,7 +41,6 @@ export function mountPlan(ctx) {
   const go = button("Write", () => void write(), { class: "button primary", id: "plan-write" });
   const notes = h("ul", { class: "lines quiet-text" });
   const settings = check("These files may cover settings (nvs)", false, () => void make());
-  const progress = progressView(ctx);
   const files = ownFiles(() => void make());
   own.append(files.root, settings.root);
 
@@ -78,7 +76,7 @@ export function mountPlan(ctx) {
   }
 
   function show() {
-    const { device: { plan, task, progress: moving, partitions }, port } = store.state.board;
+    const { device: { plan, task, partitions }, port } = store.state.board;
     const ranges = plan?.ranges ?? [];
     const changes = ranges.some(({ fate }) => fate !== "keep");
     go.textContent = mode === "region" || mode === "all" ? "Erase" : "Write";
@@ -93,13 +91,14 @@ export function mountPlan(ctx) {
       return part;
     }));
     bar.setAttribute("aria-label", plan ? sentence(plan) : "No plan");
-    rows.replaceChildren(table("Plan", ["partition", "offset", "bytes", "do", "SHA-256"], ranges.map((each) => [
-      each.name || h("span", { class: "quiet-text" }, "free"), h("code", null, hex(each.offset)), each.bytes, h("span", { class: "do", data: { fate: each.fate } }, each.fate),
+    rows.replaceChildren(table("Plan", ["partition", "offset", "bytes", "do", "SHA-256"], ranges.map((each, i) => [
+      // A flash is erased in sectors: what a file leaves of its last one becomes FF.
+      each.fate === "erase" && ranges[i - 1]?.fate === "write" && ranges[i - 1].name === each.name ? h("span", { class: "quiet-text" }, "rest of its sector")
+        : each.name || h("span", { class: "quiet-text" }, "free"), h("code", null, hex(each.offset)), each.bytes, h("span", { class: "do", data: { fate: each.fate } }, each.fate),
       each.sha256 ? h("code", { title: each.sha256 }, each.sha256.slice(0, 8)) : "",
     ]), integer));
     estimate.textContent = plan ? `${sentence(plan)} About ${duration(plan.estimateSeconds)} at ${integer(plan.baud)} baud.` : "";
     notes.replaceChildren(...(plan?.notes ?? []).map((note) => h("li", null, note)));
-    progress.show(task === "write" ? moving : null);
     const names = partitions.map(({ name }) => name);
     if (names.join() !== [...region.options].map(({ value }) => value).join()) region.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
     files.partitions(names);
@@ -127,7 +126,7 @@ export function mountPlan(ctx) {
   }, signal);
 
   return h("section", { class: "card", id: "plan-card" }, h("header", null, h("h2", null, "Plan"), go),
-    h("div", { class: "body" }, modes.root, about, own, regionField, refused, bar, legend, rows, estimate, notes, progress.root));
+    h("div", { class: "body" }, modes.root, about, own, regionField, refused, bar, legend, rows, estimate, notes));
 }
 
 /** @param {PlanInfo} plan */
@@ -135,25 +134,6 @@ function sentence({ ranges, flashBytes }) {
   const total = (/** @type {string} */ fate) => ranges.filter((each) => each.fate === fate).reduce((sum, each) => sum + each.bytes, 0);
   const parts = [["write", "writes"], ["erase", "erases"]].flatMap(([fate, verb]) => (total(fate) > 0 ? [`${verb} ${integer(total(fate))} bytes`] : []));
   return `Of ${mebibytes(flashBytes)} this ${parts.join(" and ") || "changes nothing"}; the rest stays.`;
-}
-
-/** Bytes, rate and time left; a way to stop that says what it leaves. @param {import("../main.js").Ctx} ctx */
-function progressView({ board }) {
-  const bar = h("progress", { max: 1, value: 0, "aria-label": "Progress" });
-  const text = h("p", { class: "number", id: "flash-progress" });
-  const note = h("p", { class: "quiet-text" }, "Cancel stops between two blocks. A half-written application does not start; the loader in ROM cannot be lost, so the board can always be written again.");
-  const root = h("div", { class: "flash-progress", hidden: true }, bar, text, h("div", { class: "tools" }, button("Cancel", () => board.run((link) => link.cancel()), { class: "button small", id: "flash-cancel" }), note));
-  return {
-    root,
-    /** @param {import("../lab.js").FlashProgress | null} now */
-    show(now) {
-      root.hidden = !now;
-      if (!now) return;
-      bar.max = Math.max(1, now.totalBytes);
-      bar.value = now.doneBytes;
-      text.textContent = [`${now.region}: ${bytes(now.doneBytes)} of ${bytes(now.totalBytes)}`, now.bytesPerSecond > 0 ? `${bytes(Math.round(now.bytesPerSecond))}/s` : "", now.secondsLeft === null ? "" : `${duration(now.secondsLeft)} left`].filter(Boolean).join(" · ");
-    },
-  };
 }
 
 /** Files and where each goes. @param {() => void} changed */

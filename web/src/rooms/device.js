@@ -2,7 +2,7 @@
 // The Device room: a board on a cable or the simulated one, from Connect to Listen.
 import { boardBadge } from "../ui/badge.js";
 import { button, facts, h } from "../ui/dom.js";
-import { count, mebibytes } from "../ui/format.js";
+import { bytes, count, duration, mebibytes } from "../ui/format.js";
 import { mountPlan } from "./device-plan.js";
 import { mountDeviceSide } from "./device-side.js";
 import { mountTabs } from "./device-tabs.js";
@@ -28,12 +28,13 @@ export function mountDevice(root, side, ctx) {
   const { board, store, signal, fail } = ctx;
   const stepper = h("ol", { class: "stepper", "aria-label": "Steps" });
   const says = h("p", { class: "step-says", role: "status", id: "board-says" });
+  const progress = progressView(ctx);
   const start = startCards(ctx);
   const card = h("div", { class: "body" });
   const leave = button("Disconnect", () => void board.disconnect(), { class: "button small", id: "board-disconnect" });
   const about = h("section", { class: "card", id: "board-card" }, h("header", null, h("h2", null, "Board"), boardBadge(store, signal), leave), card);
   root.append(h("div", { class: "device-room" },
-    h("section", { class: "card steps-card", "aria-label": "State" }, stepper, says),
+    h("section", { class: "card steps-card", "aria-label": "State" }, stepper, says, progress.root),
     start,
     h("div", { class: "device-columns" }, h("div", { class: "column" }, about, mountPlan(ctx)), h("div", { class: "column" }, mountTabs(ctx)))));
   mountDeviceSide(side, ctx);
@@ -52,6 +53,7 @@ export function mountDevice(root, side, ctx) {
     }));
     says.textContent = sentence(view);
     says.dataset.state = device.wantsReset || view.holdBoot ? "waiting" : failure && !task ? "failed" : "";
+    progress.show(task === "write" ? device.progress : null);
     start.hidden = port !== null;
     about.hidden = port === null;
     if (!port) return;
@@ -94,9 +96,12 @@ function sentence({ port, device, holdBoot, failure }) {
   if (holdBoot) return "Hold BOOT, press RESET once, let BOOT go. I am trying all the while, and go on when it works.";
   if (!port.isOpen) return "The board is away. Plug it in again: it is looked for, and nothing has to be chosen anew.";
   if (device.task) return (device.task === "write" && WRITING[device.steps.find(({ state }) => state === "now")?.step ?? "plan"]) || TASKS[device.task];
-  if (failure) return `${failure.message}. ${failure.left}`;
+  if (failure) return capital(`${failure.message}. ${failure.left}.`);
   return FOUND[device.found];
 }
+
+/** @param {string} text */
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Both ways in, side by side. @param {import("../main.js").Ctx} ctx */
 function startCards({ board, wasm }) {
@@ -111,4 +116,23 @@ function startCards({ board, wasm }) {
       h("p", null, "The same steps by the same code, against a board that exists in this page only: its ROM loader, its flash, and the node's application on the weights found there."),
       h("details", { class: "more" }, h("summary", null, "What it does not simulate"), h("ul", { class: "lines quiet-text" }, ...wasm.notSimulated().map((line) => h("li", null, line)))),
       button("Use the simulated board", () => void board.simulate(), { class: "button", id: "board-simulate" }))));
+}
+
+/** Bytes, rate and time left; a way to stop that says what it leaves. @param {import("../main.js").Ctx} ctx */
+function progressView({ board }) {
+  const bar = h("progress", { max: 1, value: 0, "aria-label": "Progress" });
+  const text = h("p", { class: "number", id: "flash-progress" });
+  const note = h("p", { class: "quiet-text" }, "Cancel stops between two blocks. What is half written then does not start; the loader in ROM cannot be lost, so the board can always be written again.");
+  const root = h("div", { class: "flash-progress", hidden: true }, bar, text, h("div", { class: "tools" }, button("Cancel", () => board.run((link) => link.cancel()), { class: "button small", id: "flash-cancel" }), note));
+  return {
+    root,
+    /** @param {import("../lab.js").FlashProgress | null} now */
+    show(now) {
+      root.hidden = !now;
+      if (!now) return;
+      bar.max = Math.max(1, now.totalBytes);
+      bar.value = now.doneBytes;
+      text.textContent = [`${now.region}: ${bytes(now.doneBytes)} of ${bytes(now.totalBytes)}`, now.bytesPerSecond > 0 ? `${bytes(Math.round(now.bytesPerSecond))}/s` : "", now.secondsLeft === null ? "" : `${duration(now.secondsLeft)} left`].filter(Boolean).join(" · ");
+    },
+  };
 }

@@ -10,7 +10,7 @@ let browser;
 before(async () => { browser = await launch(); });
 after(() => browser.close());
 
-const ROOMS = /** @type {const} */ (["Recording", "Attention", "Model", "Log"]);
+const ROOMS = /** @type {const} */ (["Recording", "Attention", "Model", "Device", "Log"]);
 
 /** Goes to a room and waits until its plots are drawn. @param {import("playwright-core").Page} page @param {typeof ROOMS[number]} name */
 async function settled(page, name) {
