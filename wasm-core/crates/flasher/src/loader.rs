@@ -4,7 +4,10 @@
 //! waits in between. There is no executor: each call from outside lets the running job go on
 //! until it waits again.
 
+mod identify;
 mod io;
+mod leave;
+mod register;
 mod session;
 mod write;
 
