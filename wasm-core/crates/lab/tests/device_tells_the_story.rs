@@ -166,9 +166,10 @@ fn a_board_that_stays_in_its_loader_asks_for_reset_and_goes_on_by_itself() {
     story.until(|event| matches!(event, DeviceEvent::HoldBoot));
     story.board.hold_boot(true);
     story.board.press_reset(story.now());
-    story.board.hold_boot(false);
+    // As long as BOOT is held, the chip's own watchdog restarts it into its loader.
     story.until(|event| matches!(event, DeviceEvent::PressReset));
     assert!(story.device.view().wants_reset);
+    story.board.hold_boot(false);
     story.board.press_reset(story.now());
     assert_eq!(story.finish(), Ok(Task::Write), "{}", story.journal());
     assert_eq!(story.device.view().node.unwrap().blob_crc, Some(crc_of(&blob(3))));
