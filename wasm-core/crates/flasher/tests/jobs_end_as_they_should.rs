@@ -304,6 +304,36 @@ fn a_lost_link_goes_on_with_the_piece_that_was_not_proved() {
     assert_eq!(bench.rom.ops().iter().filter(|&&op| op == 0x02).count(), 4, "one piece twice");
 }
 
+/// Between any two actions, in any pause: the board loses its power and comes back.
+#[test]
+fn a_port_lost_at_any_moment_is_waited_for() {
+    let parts = [(0x1_C000, noise(1, 0x4C00))];
+    let plan = plan(&parts);
+    for job in [Job::Write(plan.clone()), Job::Restart] {
+        let prepared = || {
+            let mut bench = bench(Rom::new());
+            if job == Job::Restart {
+                bench.run(Job::Write(plan.clone()));
+            }
+            bench.start(job.clone());
+            bench
+        };
+        let mut clean = prepared();
+        let steps = std::iter::from_fn(|| clean.step().then_some(())).count();
+        assert!(steps > 8, "{steps}");
+        for at in 0..steps {
+            let mut bench = prepared();
+            for _ in 0..at {
+                assert!(bench.step());
+            }
+            bench.lose();
+            while bench.step() {}
+            assert_eq!(bench.events.last(), Some(&Event::Done), "{job:?} lost after {at} steps");
+            assert_flashed(&bench, &[0xFF; FLASH], &parts);
+        }
+    }
+}
+
 #[test]
 fn another_board_is_not_written() {
     let parts = three_pieces();

@@ -18,19 +18,8 @@ const BANNER_MICROS: u64 = 100_000;
 impl Session {
     /// Leaves the loader: by EN, then by a watchdog, then by a person.
     pub(super) async fn restart(&mut self) -> Result<(), FlashError> {
-        if self.sync(3).await? {
-            let clear = Command::WriteReg { address: register::FORCED_DOWNLOAD, value: 0, mask: 1 };
-            self.ask_while_there(&clear).await?;
-            if self.io.baud() != BAUD {
-                // Where the restart fails, the loader is to be found at its first speed.
-                self.ask_while_there(&Command::ChangeBaud(BAUD)).await?;
-                self.io.sleep(SETTLE_MICROS).await?;
-            }
-        }
+        let pulse = self.pulse().await;
         self.io.set_chip(None);
-        self.io.set_baud(BAUD, BAUD_MICROS).await?;
-        self.io.listen();
-        let pulse = self.io.lines(&RESTART).await;
         if let Some(heard) = self.left(pulse).await? {
             return self.restarted(heard);
         }
@@ -48,6 +37,22 @@ impl Session {
             }
         }
         Err(FlashError::NotRestarted)
+    }
+
+    /// Pulls EN, both sides at the first speed and the chip without a reason to stay.
+    async fn pulse(&self) -> Result<(), FlashError> {
+        if self.sync(3).await? {
+            let clear = Command::WriteReg { address: register::FORCED_DOWNLOAD, value: 0, mask: 1 };
+            self.ask_while_there(&clear).await?;
+            if self.io.baud() != BAUD {
+                // Where the restart fails, the loader is to be found at its first speed.
+                self.ask_while_there(&Command::ChangeBaud(BAUD)).await?;
+                self.io.sleep(SETTLE_MICROS).await?;
+            }
+        }
+        self.io.set_baud(BAUD, BAUD_MICROS).await?;
+        self.io.listen();
+        self.io.lines(&RESTART).await
     }
 
     fn restarted(&self, heard: bool) -> Result<(), FlashError> {

@@ -259,6 +259,7 @@ impl Bench {
                 }
             }
         } else {
+            self.events.extend(std::iter::from_fn(|| self.loader.poll_event()));
             return false;
         }
         self.events.extend(std::iter::from_fn(|| self.loader.poll_event()));
@@ -280,9 +281,7 @@ impl Bench {
                 self.now += bytes.len() as u64 * 10_000_000 / u64::from(self.rom.baud);
                 let (answer, there) = self.rom.bytes(&bytes);
                 if !there {
-                    self.rom.in_loader = false;
-                    self.rom.slip = Decoder::new();
-                    self.loader.handle_lost(self.now);
+                    self.lose();
                 }
                 self.now += answer.len() as u64 * 10_000_000 / u64::from(self.rom.baud);
                 // A port hands bytes over as it likes.
@@ -295,6 +294,15 @@ impl Bench {
                 self.comes_back = Some(self.now + 1_000_000);
             }
         }
+    }
+
+    /// Cuts the board's power. It comes back with its application when the port is asked for.
+    pub fn lose(&mut self) {
+        self.rom.in_loader = false;
+        self.rom.slip = Decoder::new();
+        self.rom.lines.clear();
+        self.comes_back = None;
+        self.loader.handle_lost(self.now);
     }
 
     pub fn chip(&self) -> Option<Chip> {
