@@ -194,7 +194,7 @@ test("opening a file ends a live recording and offers what came", () => withPage
 }));
 
 test("a thousand lines a second of 64 subcarriers arrive whole, the bridge takes less than a fifth of a core", () => withPage(browser, async (page) => {
-  const seconds = Number(process.env.LIVE_SECONDS ?? 5);
+  const seconds = Number(process.env.LIVE_SECONDS ?? 4);
   await begin(page);
   // 16 reads of 62 or 63 lines a second, as a port at some megabits hands them over.
   const run = page.evaluate(async ([main, whole, values, wanted]) => {
@@ -279,7 +279,7 @@ test("lines of another firmware come through a serial port whole, and one button
   await page.waitForFunction(() => document.getElementById("bar-source")?.textContent === "LIVE", null, { timeout: 20_000 });
   await room(page, "Log");
   await page.waitForTimeout(300);
-  const bridge = await least(page, 0.2, 1500);
+  const bridge = await least(page, 0.2, 1000);
   console.log(`  live over a serial port: ${(100 * bridge).toFixed(1)} % of a core for the page's process`);
   assert.ok(bridge < 0.2, `${bridge}`);
   await room(page, "Recording");
