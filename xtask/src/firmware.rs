@@ -3,6 +3,7 @@
 mod count;
 mod images;
 mod literals;
+mod narrow;
 mod qemu;
 mod selects;
 mod soak;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::tools::Tools;
-use super::{literals, selects};
+use super::{literals, narrow, selects};
 use crate::project::Project;
 use crate::sys::{self, Result, at, capture, run, shown};
 
@@ -119,7 +119,7 @@ fn hash(what: &impl Hash) -> u64 {
 ///
 /// When the assembler refuses it.
 pub fn assemble(project: &Project, tools: &Tools, name: &str, source: &Path) -> Result<PathBuf> {
-    let text = literals::moved(&fs::read_to_string(source).map_err(at(source))?);
+    let text = narrow::narrowed(&literals::moved(&fs::read_to_string(source).map_err(at(source))?));
     let work = work(project);
     fs::create_dir_all(&work).map_err(at(&work))?;
     let object = work.join(format!("{name}-{:016x}.o", hash(&(&text, &tools.assembler))));
