@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::tools::Tools;
 use super::xtensa;
 use crate::esptool;
@@ -12,6 +14,8 @@ use crate::sys::{self, Result, at, capture, run};
 /// Makes images of ELF files. A workspace of its own, so it is built beside the others.
 const MAKER: &str = "firmware/parts";
 const PARTITIONS: &str = "firmware/image/partitions.csv";
+/// The partition that a node takes its weights from.
+const WEIGHTS: &str = "rvne";
 
 /// One file and where it goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +51,9 @@ pub fn make(project: &Project, tools: &Tools, elf: &Path) -> Result<()> {
             .collect::<Result<Vec<_>>>()?,
     );
     sys::write_atomically(&folder.join("merged.bin"), &merged)?;
-    let manifest = manifest(&parts, tools, merged.len());
+    let csv = project.root.join(PARTITIONS);
+    let weights = weights(&fs::read_to_string(&csv).map_err(at(&csv))?)?;
+    let manifest = manifest(&parts, tools, &merged, weights, &Build::of(project));
     sys::write_atomically(&folder.join("manifest.json"), manifest.as_bytes())
 }
 
@@ -118,7 +124,73 @@ fn merge(parts: &[(usize, Vec<u8>)]) -> Vec<u8> {
     merged
 }
 
-fn manifest(parts: &[Part], tools: &Tools, merged: usize) -> String {
+/// Finds the partition of the weights: its offset and its length.
+fn weights(partitions: &str) -> Result<(usize, usize)> {
+    let fields = |line: &str| line.split(',').map(|field| field.trim().to_string()).collect();
+    let number = |field: &String| usize::from_str_radix(field.strip_prefix("0x")?, 16).ok();
+    let place = |fields: Vec<String>| {
+        let [name, _, _, offset, size] = fields.as_slice() else { return None };
+        (name == WEIGHTS).then_some((number(offset)?, number(size)?))
+    };
+    let found = partitions.lines().map(fields).find_map(place);
+    found
+        .ok_or_else(|| format!("{PARTITIONS} has no {WEIGHTS} with offset and size in hexadecimal"))
+}
+
+/// What an image was built from. The same commit says the same whenever it is built.
+#[derive(Debug, PartialEq, Eq)]
+struct Build {
+    commit: String,
+    date: String,
+}
+
+impl Build {
+    /// Asks git, and `SOURCE_DATE_EPOCH` for the date where it is set. Sources without git have
+    /// neither.
+    fn of(project: &Project) -> Self {
+        let git = |words: &[&str]| {
+            let mut git = std::process::Command::new("git");
+            capture(git.current_dir(&project.root).args(words)).ok()
+        };
+        let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+        let commit = git(&["rev-parse", "--short=12", "HEAD"]).map_or_else(String::new, |commit| {
+            let changed = changed.is_none_or(|files| !files.trim().is_empty());
+            format!("{}{}", commit.trim(), if changed { ", changed" } else { "" })
+        });
+        let seconds = std::env::var("SOURCE_DATE_EPOCH")
+            .ok()
+            .or_else(|| git(&["show", "-s", "--format=%ct", "HEAD"]))
+            .and_then(|seconds| seconds.trim().parse().ok());
+        Self { commit, date: seconds.map_or_else(String::new, utc) }
+    }
+}
+
+/// Writes seconds since 1970 as ISO 8601. The days are counted from a 1 March, so that the day
+/// that comes and goes is the last of a year.
+fn utc(seconds: u64) -> String {
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month_from_january) = (day - (153 * month + 2) / 5 + 1, (month + 2) % 12 + 1);
+    let year = 400 * era + year + u64::from(month >= 10);
+    let (hours, minutes, seconds) = (time / 3600, time / 60 % 60, time % 60);
+    format!("{year:04}-{month_from_january:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}Z")
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the page and `csi` read before they flash anything: see `csi_lab::device::catalogue`.
+fn manifest(
+    parts: &[Part],
+    tools: &Tools,
+    merged: &[u8],
+    (offset, bytes): (usize, usize),
+    build: &Build,
+) -> String {
     let parts: Vec<_> = parts
         .iter()
         .map(|part| {
@@ -132,11 +204,20 @@ fn manifest(parts: &[Part], tools: &Tools, merged: usize) -> String {
         .collect();
     let manifest = serde_json::json!({
         "chip": "esp32s3",
+        "board": "any with an ESP32-S3 and 4 MB of flash",
         "flash": { "mode": "dio", "frequency": "80m", "bytes": 0x40_0000 },
         "version": env!("CARGO_PKG_VERSION"),
+        "build": build.commit,
+        "date": build.date,
         "compiler": format!("rustc {} with LLVM {}", tools.version.release, tools.version.llvm),
         "parts": parts,
-        "merged": { "file": "merged.bin", "offset": 0, "bytes": merged },
+        "weights": { "partition": WEIGHTS, "offset": offset, "bytes": bytes },
+        "merged": {
+            "file": "merged.bin",
+            "offset": 0,
+            "bytes": merged.len(),
+            "sha256": sha256(merged),
+        },
     });
     format!("{manifest:#}\n")
 }
@@ -174,5 +255,29 @@ mod tests {
     fn between_parts_is_erased_flash() {
         let merged = merge(&[(0, vec![1, 2]), (4, vec![3])]);
         assert_eq!(merged, [1, 2, 0xFF, 0xFF, 3]);
+    }
+
+    #[test]
+    fn the_weights_go_where_the_table_says() {
+        let table = include_str!("../../../firmware/image/partitions.csv");
+        assert_eq!(weights(table), Ok((0x11_0000, 0x4_0000)));
+        assert!(weights(&table.replace("rvne", "model")).is_err());
+        assert!(weights(&table.replace("0x110000", "")).is_err());
+    }
+
+    #[test]
+    fn seconds_are_written_as_dates() {
+        // From `date -u -d @N +%FT%TZ`.
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_795_237_810, "2026-11-21T05:10:10Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (4_102_444_799, "2099-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc(seconds), date);
+        }
     }
 }
