@@ -145,6 +145,17 @@ _fatal:
     callx4  a5
 1:  j       1b
 
+# What compiled code calls where it can go no further: says where that was.
+    .global abort
+    .p2align 2
+abort:
+    entry   a1, 32
+    movi    a10, 64             # no cause of the processor's
+    mov     a11, a0
+    movi    a12, 0
+    l32r    a8, .Lfatal
+    callx8  a8
+
     .global _start
     .p2align 2
 _start:

@@ -15,7 +15,8 @@ extern "C" {
 void ruv_port_lock(void);
 void ruv_port_unlock(void);
 
-/* The library found a fault of its own. Does not come back. `file` is not terminated. */
+/* The library found a fault of its own. Does not come back. `file` is not terminated.
+   The build for the ESP32-S3 calls abort() instead, whose backtrace names the place. */
 RUV_NORETURN void ruv_port_panic(const uint8_t *file, size_t len, uint32_t line);
 
 #ifdef __cplusplus

@@ -21,6 +21,8 @@ mod console;
 #[cfg(target_arch = "xtensa")]
 mod descriptor;
 #[cfg(target_arch = "xtensa")]
+mod division;
+#[cfg(target_arch = "xtensa")]
 mod fatal;
 #[cfg(target_arch = "xtensa")]
 mod memory;

@@ -96,6 +96,12 @@ extern "C" fn abort() -> ! {
     exit(102)
 }
 
+/// What compiled code calls to divide, in place of the compiler's own.
+#[unsafe(no_mangle)]
+extern "C" fn __divsf3(a: f32, b: f32) -> f32 {
+    csi_temporal::division::divide(a, b)
+}
+
 /// One thread and no interrupt: nothing can come between.
 struct Alone;
 critical_section::set_impl!(Alone);

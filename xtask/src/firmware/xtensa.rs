@@ -42,9 +42,11 @@ pub fn compile(
     let work = work(project);
     fs::create_dir_all(&work).map_err(at(&work))?;
     let name = features.map_or(package.to_string(), |features| format!("{package}-{features}"));
-    let module = work.join(format!("{name}.ll"));
+    let module = work.join(format!("{name}-{:016x}.ll", settings(project, tools)?));
     if !module.is_file() {
-        // Cargo does not know of the file, so it would find everything fresh and write none.
+        // Cargo does not know of the file, so it would find everything fresh and write none: also
+        // when settings come back that it has built with before.
+        forget(&work, &name, "ll")?;
         clean(project, tools, package)?;
     }
     let mut cargo = cargo(project, tools, "rustc");
@@ -62,6 +64,15 @@ pub fn compile(
         package: assemble(project, tools, &name, &generate(project, tools, &name, &module)?)?,
         builtins: assemble(project, tools, "builtins", &builtins)?,
     })
+}
+
+/// Returns a hash of what cargo is told beside the sources.
+fn settings(project: &Project, tools: &Tools) -> Result<u64> {
+    let read = |file: &str| {
+        let path = project.root.join(file);
+        fs::read_to_string(&path).map_err(at(&path))
+    };
+    Ok(hash(&(read(CONFIG)?, read(TARGET)?, &tools.version.release)))
 }
 
 /// Compiles a module to assembly; the same module is compiled once.

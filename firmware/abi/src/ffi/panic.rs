@@ -1,4 +1,6 @@
 //! A panic means a fault of the library. It goes to the integrator, who does not come back.
+//!
+//! On Xtensa a panic is a call of `abort` where it happens, and this is never called.
 
 use core::panic::PanicInfo;
 

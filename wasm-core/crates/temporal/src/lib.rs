@@ -16,6 +16,7 @@ extern crate alloc;
 
 pub mod attention;
 pub mod crc32;
+pub mod division;
 pub mod feature;
 pub mod frame;
 pub mod half;

@@ -62,6 +62,7 @@ pub fn window_bits() -> Vec<(&'static str, u64)> {
 type Table = Vec<(&'static str, u64)>;
 
 /// The functions beyond + - * /, over the ranges they are used in.
+#[inline(never)]
 fn functions(table: &mut Table) {
     let grid =
         |from: f32, to: f32| (0..2000).map(move |step| from + (to - from) * (step as f32 / 1999.0));
@@ -199,6 +200,7 @@ fn heads(table: &mut Table) {
 }
 
 /// Heads over rows that arrive one by one: streams and moving windows, in f32 and in f16.
+#[inline(never)]
 fn windows(table: &mut Table) {
     let mut blob = blob_with_trailer();
     let mut head = |storage| {
@@ -233,6 +235,7 @@ fn windows(table: &mut Table) {
     }
 }
 
+#[inline(never)]
 fn halves(table: &mut Table) {
     let all_halves = (0..=u16::MAX).map(f16_to_f32).filter(|number| !number.is_nan());
     table.push(("f16-widen", hash(all_halves)));
@@ -249,6 +252,7 @@ fn formats(table: &mut Table) {
     table.push(("blob-trailer", fnv(blob_with_trailer().encode().expect(VALID))));
 }
 
+#[inline(never)]
 fn features(table: &mut Table) {
     for (name, mean_removal, rate_hz) in [
         ("features-as-they-come", MeanRemoval::None, 0.0),

@@ -492,6 +492,18 @@ pub(super) fn deinterleave<const Q: usize>(
 ) {
     let from = &from[..dim];
     let token = &mut token[first * dim..];
+    if !IS_VECTOR {
+        // One lane after the other: four at a time would go through the stack.
+        for (lane, head) in token.chunks_exact_mut(dim).take(LANES).enumerate() {
+            let (scale, mut sum) = (scale.get(lane), faults.get(lane));
+            for (to, from) in head.iter_mut().zip(from) {
+                *to = from[at].get(lane) * scale;
+                sum += *to;
+            }
+            faults.set_lane(lane, sum);
+        }
+        return;
+    }
     let mut sum = *faults;
     let mut done = 0;
     if let Some(token) = token.get_mut(..LANES * dim) {

@@ -341,17 +341,25 @@ fn largest<const Q: usize>(
 fn weigh<const Q: usize>(max: [F32x4; Q], scores: &mut [[F32x4; Q]]) -> [F32x4; Q] {
     let mut sums = [F32x4::splat(0.0); Q];
     for (at, to) in sums.iter_mut().enumerate() {
-        let mut sum = F32x4::splat(0.0);
-        for scores in scores.iter_mut() {
-            let shifted = scores[at] - max[at];
-            scores[at] = if IS_VECTOR {
-                exp(shifted)
-            } else {
-                F32x4::from_array(shifted.to_array().map(exp))
-            };
-            sum = sum + scores[at];
+        if IS_VECTOR {
+            let mut sum = F32x4::splat(0.0);
+            for scores in scores.iter_mut() {
+                scores[at] = exp(scores[at] - max[at]);
+                sum = sum + scores[at];
+            }
+            *to = sum;
+        } else {
+            // One lane after the other, so that what `exp` needs stays in registers.
+            for lane in 0..LANES {
+                let (max, mut sum) = (max[at].get(lane), 0.0);
+                for scores in scores.iter_mut() {
+                    let weight = exp(scores[at].get(lane) - max);
+                    scores[at].set_lane(lane, weight);
+                    sum += weight;
+                }
+                to.set_lane(lane, sum);
+            }
         }
-        *to = sum;
     }
     sums.map(|sum| F32x4::splat(1.0) / sum)
 }

@@ -11,6 +11,9 @@
 //!
 //! Queries, keys and values take two bytes each where the blob keeps rows as f16. Of the layers above
 //! only keys and values of the layer at work are held; a query lives as long as its row's turn.
+//!
+//! Large parts are boxed where they are made, in functions of their own: a node's stack is small, and
+//! there each move of a large value may be a copy.
 
 use super::parts::Scratch;
 use super::readout::Pool;
@@ -20,20 +23,21 @@ use crate::attention::salient::{Salient, SalientStream};
 use crate::attention::{BackendKind, KvRows, Over, Places, StreamShape};
 use crate::half::{Storage, f16_to_f32, f32_to_f16};
 use crate::rvne::Pooling;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// Rows by place, see [`Places`].
 #[derive(Clone, Debug)]
 pub(super) struct Projected {
-    first: KvRows,
+    first: Box<KvRows>,
     queries: Queries,
     /// `[capacity][classes]` or `[capacity][D]`.
     kept: Vec<f32>,
     keeps_classified: bool,
-    above: Option<Above>,
+    above: Option<Box<Above>>,
     /// With the salient pattern, what each layer in turn attends by.
-    groups: Option<SalientStream>,
+    groups: Option<Box<SalientStream>>,
     /// A row between two layers.
     x: Vec<f32>,
     /// Two rows each.
@@ -46,40 +50,39 @@ pub(super) struct Projected {
 /// What layers above the first work in.
 #[derive(Clone, Debug)]
 struct Above {
-    rows: KvRows,
+    rows: Box<KvRows>,
     /// The rows between layers, oldest first, `[capacity][D]`.
     x: Vec<f32>,
 }
 
 impl Projected {
     /// Makes room for `capacity` rows.
+    #[inline(never)]
     pub fn new(
         head: &TemporalHead,
         capacity: usize,
         backend: BackendKind,
-    ) -> Result<Self, HeadError> {
-        let over = backend.over(&head.pattern);
-        let shape = head.attention_shape(&[]);
-        let StreamShape { q_heads, kv_heads, dim, storage, .. } = shape;
-        let [d, classes] = [head.shape.input_dim, head.shape.classes].map(usize::from);
-        let rows = || KvRows::new(&shape, capacity, over);
+    ) -> Result<Box<Self>, HeadError> {
         let groups = match backend {
-            BackendKind::Salient { groups } => {
-                let window = head.pattern.window.min(capacity);
-                let pattern = Salient { window, groups: groups.min(capacity) };
-                Some(SalientStream::new(&pattern, q_heads, kv_heads, dim, &[])?)
+            BackendKind::Salient { groups } => Some(make_groups(head, capacity, groups)?),
+            _ if backend.over(&head.pattern).is_none() => {
+                return Err(HeadError::UpstreamHasNoStream);
             }
-            _ if over.is_none() => return Err(HeadError::UpstreamHasNoStream),
             _ => None,
         };
+        let StreamShape { q_heads, kv_heads, dim, storage, .. } = head.attention_shape(&[]);
+        let [d, classes] = [head.shape.input_dim, head.shape.classes].map(usize::from);
         let has_above = head.layers.len() > 1;
         let keeps_classified = !has_above && head.layers[0].feed_forward.is_none();
         let above = match has_above {
-            true => Some(Above { rows: rows()?, x: zeros(capacity, d)? }),
+            true => Some(Box::new(Above {
+                rows: make_rows(head, capacity, backend)?,
+                x: zeros(capacity, d)?,
+            })),
             false => None,
         };
-        Ok(Self {
-            first: rows()?,
+        Ok(Box::new(Self {
+            first: make_rows(head, capacity, backend)?,
             queries: Queries::new(storage, capacity, q_heads * dim)?,
             kept: zeros(capacity, if keeps_classified { classes } else { d })?,
             keeps_classified,
@@ -90,7 +93,7 @@ impl Projected {
             mixed: vec![0.0; 2 * q_heads * dim],
             k: vec![0.0; kv_heads * dim],
             v: vec![0.0; kv_heads * dim],
-        })
+        }))
     }
 
     /// Puts a row, `x` as the first layer sees it, into the next place. On an error no row has
@@ -155,7 +158,7 @@ impl Projected {
         let (layer, count) = (&head.layers[index], places.len());
         let (d, width, kept_width) = (self.x.len(), q.len() / 2, kept.len() / places.capacity());
         let (upper, mut between) = match above {
-            Some(Above { rows, x }) => (Some(rows), Some(x)),
+            Some(above) => (Some(&mut above.rows), Some(&mut above.x)),
             None => (None, None),
         };
         let mut in_order = Places::new(places.capacity());
@@ -233,18 +236,41 @@ impl Projected {
         Ok(())
     }
 
-    /// Returns the bytes of memory that it holds beside itself.
+    /// Returns the bytes of memory that it holds, itself included.
     pub fn memory_bytes(&self) -> usize {
         let Self { kept, x, q, mixed, k, v, .. } = self;
         let numbers: usize = [kept, x, q, mixed, k, v].map(Vec::capacity).iter().sum();
-        let above = self
-            .above
-            .as_ref()
-            .map_or(0, |above| above.rows.memory_bytes() + above.x.capacity() * size_of::<f32>());
-        let groups = self.groups.as_ref().map_or(0, SalientStream::memory_bytes);
-        let queries = self.queries.memory_bytes() + groups;
-        numbers * size_of::<f32>() + queries + self.first.memory_bytes() + above
+        let rows = |rows: &KvRows| size_of::<KvRows>() + rows.memory_bytes();
+        let above = self.above.as_ref().map_or(0, |above| {
+            size_of::<Above>() + rows(&above.rows) + above.x.capacity() * size_of::<f32>()
+        });
+        let groups = self.groups.as_ref();
+        let groups = groups.map_or(0, |groups| size_of::<SalientStream>() + groups.memory_bytes());
+        let beside = numbers * size_of::<f32>() + self.queries.memory_bytes() + groups;
+        size_of::<Self>() + beside + rows(&self.first) + above
     }
+}
+
+#[inline(never)]
+fn make_rows(
+    head: &TemporalHead,
+    capacity: usize,
+    backend: BackendKind,
+) -> Result<Box<KvRows>, HeadError> {
+    let over = backend.over(&head.pattern);
+    Ok(Box::new(KvRows::new(&head.attention_shape(&[]), capacity, over)?))
+}
+
+#[inline(never)]
+fn make_groups(
+    head: &TemporalHead,
+    capacity: usize,
+    groups: usize,
+) -> Result<Box<SalientStream>, HeadError> {
+    let StreamShape { q_heads, kv_heads, dim, .. } = head.attention_shape(&[]);
+    let window = head.pattern.window.min(capacity);
+    let pattern = Salient { window, groups: groups.min(capacity) };
+    Ok(Box::new(SalientStream::new(&pattern, q_heads, kv_heads, dim, &[])?))
 }
 
 /// How the rows of a layer attend.

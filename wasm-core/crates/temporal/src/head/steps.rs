@@ -5,8 +5,10 @@ use super::readout::Pool;
 use super::{HeadError, TemporalHead};
 use crate::attention::salient::SalientStream;
 use crate::attention::{
-    AttentionError, BackendKind, Pyramid, PyramidStream, Salient, Stream, StreamShape, Weighting,
+    AttentionError, BackendKind, Pyramid, PyramidStream, Salient, SparsePattern, Stream,
+    StreamShape, Weighting,
 };
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -21,12 +23,12 @@ pub(super) struct Steps {
     mixed: Vec<f32>,
 }
 
-/// The attention of one layer.
+/// The attention of one layer, in a box of its own: see `projected`.
 #[derive(Clone, Debug)]
 enum LayerStream {
-    Upstream(Stream),
-    Pyramid(PyramidStream),
-    Salient(SalientStream),
+    Upstream(Box<Stream>),
+    Pyramid(Box<PyramidStream>),
+    Salient(Box<SalientStream>),
 }
 
 impl LayerStream {
@@ -37,18 +39,18 @@ impl LayerStream {
         capacity: usize,
     ) -> Result<Self, HeadError> {
         let pattern = &head.pattern;
-        let upstream = |weighting| Stream::new(shape, pattern, weighting, capacity);
         Ok(match backend {
-            BackendKind::Sparse => Self::Upstream(upstream(Weighting::Plain)?),
-            BackendKind::SparseLnCount => Self::Upstream(upstream(Weighting::LnCount)?),
+            BackendKind::Sparse => {
+                Self::Upstream(upstream(shape, pattern, Weighting::Plain, capacity)?)
+            }
+            BackendKind::SparseLnCount => {
+                Self::Upstream(upstream(shape, pattern, Weighting::LnCount, capacity)?)
+            }
             BackendKind::Pyramid { per_level } => {
-                let pyramid = Pyramid { window: pattern.window, per_level };
-                Self::Pyramid(PyramidStream::new(shape, pyramid)?)
+                Self::Pyramid(pyramid(shape, Pyramid { window: pattern.window, per_level })?)
             }
             BackendKind::Salient { groups } => {
-                let salient = Salient { window: pattern.window, groups };
-                let StreamShape { q_heads, kv_heads, dim, slopes, .. } = *shape;
-                Self::Salient(SalientStream::new(&salient, q_heads, kv_heads, dim, slopes)?)
+                Self::Salient(salient(shape, Salient { window: pattern.window, groups })?)
             }
             BackendKind::Dense | BackendKind::UpstreamDense => {
                 return Err(HeadError::DenseHasNoDecodeStep);
@@ -69,9 +71,9 @@ impl LayerStream {
 
     fn memory_bytes(&self) -> usize {
         match self {
-            Self::Upstream(stream) => stream.memory_bytes(),
-            Self::Pyramid(stream) => stream.memory_bytes(),
-            Self::Salient(stream) => stream.memory_bytes(),
+            Self::Upstream(stream) => size_of::<Stream>() + stream.memory_bytes(),
+            Self::Pyramid(stream) => size_of::<PyramidStream>() + stream.memory_bytes(),
+            Self::Salient(stream) => size_of::<SalientStream>() + stream.memory_bytes(),
         }
     }
 
@@ -88,6 +90,27 @@ impl LayerStream {
             Self::Salient(stream) => stream.push(q, k, v, out),
         }
     }
+}
+
+#[inline(never)]
+fn upstream(
+    shape: &StreamShape<'_>,
+    pattern: &SparsePattern,
+    weighting: Weighting,
+    capacity: usize,
+) -> Result<Box<Stream>, HeadError> {
+    Ok(Box::new(Stream::new(shape, pattern, weighting, capacity)?))
+}
+
+#[inline(never)]
+fn pyramid(shape: &StreamShape<'_>, pyramid: Pyramid) -> Result<Box<PyramidStream>, HeadError> {
+    Ok(Box::new(PyramidStream::new(shape, pyramid)?))
+}
+
+#[inline(never)]
+fn salient(shape: &StreamShape<'_>, salient: Salient) -> Result<Box<SalientStream>, HeadError> {
+    let StreamShape { q_heads, kv_heads, dim, slopes, .. } = *shape;
+    Ok(Box::new(SalientStream::new(&salient, q_heads, kv_heads, dim, slopes)?))
 }
 
 impl Steps {

@@ -10,6 +10,7 @@ use super::{HeadError, TemporalHead};
 use crate::attention::{AttentionError, BackendKind, Places, Salient};
 use crate::half::Storage;
 use crate::rvne::HeadShape;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -18,7 +19,7 @@ use alloc::vec::Vec;
 pub struct HeadWindow {
     made_for: MadeFor,
     places: Places,
-    rows: Projected,
+    rows: Box<Projected>,
     scratch: Scratch,
     x: Vec<f32>,
     pool: Pool,
