@@ -7,7 +7,7 @@ use csi_node::protocol::{Numbers, Request, Settings, kind};
 use csi_temporal::rvne::{AttentionRecord, Dtype, HeadShape, WeightBlob};
 
 /// What the stack may hold at most, loading weights included; a task of ESP-IDF has 16 KB.
-const STACK_BYTES: u32 = 10 * 1024;
+const STACK_BYTES: u32 = 6 * 1024;
 
 #[test]
 fn the_board_answers_as_the_host() {
