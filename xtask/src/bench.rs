@@ -5,6 +5,7 @@ mod goals;
 mod kernel;
 mod records;
 mod report;
+mod training;
 
 use crate::page;
 use crate::project::Project;
@@ -21,6 +22,7 @@ pub fn run(words: &[&str]) -> Result<()> {
             crate::built().and_then(|(project, _)| page::bench(&project, options))
         }
         ["accuracy", options @ ..] => accuracy::bench(&Project::find()?, options),
+        ["training", options @ ..] => training::bench(&Project::find()?, options),
         ["kernel", options @ ..] => kernel::bench(&Project::find()?, options),
         _ => Err(format!("no measurement is called `{}`: see cargo xtask help", words.join(" "))),
     }

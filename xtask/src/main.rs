@@ -35,6 +35,8 @@ cargo xtask bench kernel [--quick] [--write]
                                    measure attention natively, in node and in Chromium
 cargo xtask bench accuracy [--write]
                                    hold every pattern against dense attention
+cargo xtask bench training [--write]
+                                   train heads on public recordings and test them on others
 cargo xtask firmware               build the node's image into target/firmware
 cargo xtask qemu [--port N] [--weights FILE]   boot that image in QEMU, serial line on TCP
 cargo xtask count                  count the node's instructions and compare with the budget

@@ -82,7 +82,7 @@ impl Default for TrainConfig {
             size: Size::named("node").expect("a named size"),
             pattern: None,
             pooling: Pooling::Mean,
-            epochs: 120,
+            epochs: 80,
             batch: 32,
             rate: 3e-3,
             decay: 0.05,
