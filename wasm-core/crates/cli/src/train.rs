@@ -10,7 +10,7 @@ use csi_lab::dataset::{
 use csi_lab::pattern::Pattern;
 use csi_lab::recording::Stream;
 use csi_lab::train::baseline::{Convolutions, majority};
-use csi_lab::train::{Size, TrainConfig, TrainError, Trainer, evaluate};
+use csi_lab::train::{Contrast, Objective, Size, TrainConfig, TrainError, Trainer, evaluate};
 use csi_temporal::feature::PipelineConfig;
 use csi_temporal::head::TemporalHead;
 use csi_temporal::rvne::{Dtype, Pooling, WeightBlob};
@@ -212,6 +212,7 @@ fn ask(mut args: Args) -> Result<Ask, CliError> {
             "seeds" => ask.seeds = args.value("seeds")?,
             "epochs" => ask.config.epochs = args.value("epochs")?,
             "balance" => ask.config.balance = true,
+            "contrast" => ask.config.objective = Objective::Both(Contrast::default()),
             "f32" => ask.dtype = Dtype::F32,
             "out" => ask.out = Some(args.path()?),
             "json" => ask.json = true,

@@ -11,11 +11,14 @@ use csi_lab::train::{LANES, Lanes, Layout, Model, Plan, Random};
 use csi_temporal::rvne::Pooling;
 use train_support::{numbers, patterns, rows, shapes};
 
-/// What is differentiated: the logits of all windows, each with a weight of its own.
-fn value(model: &mut Model, numbers: &[f32], rows: &[Lanes], weights: &[Lanes]) -> f64 {
-    let logits = model.forward(numbers, rows);
-    let products = logits.iter().flatten().zip(weights.iter().flatten());
-    products.map(|(logit, weight)| f64::from(*logit) * f64::from(*weight)).sum()
+/// What is differentiated: logits and embeddings of all windows, each with a weight of its own.
+fn value(model: &mut Model, numbers: &[f32], rows: &[Lanes], weights: [&[Lanes]; 2]) -> f64 {
+    let logits = model.forward(numbers, rows).to_vec();
+    let products = |of: &[Lanes], weights: &[Lanes]| -> f64 {
+        let products = of.iter().flatten().zip(weights.iter().flatten());
+        products.map(|(number, weight)| f64::from(*number) * f64::from(*weight)).sum()
+    };
+    products(&logits, weights[0]) + products(model.pooled(), weights[1])
 }
 
 #[test]
@@ -23,18 +26,21 @@ fn equal_finite_differences_for_every_number() {
     const LEN: usize = 13;
     for dims in shapes() {
         for (name, pattern) in patterns() {
-            for pooling in [Pooling::Mean, Pooling::Last] {
+            let poolings = [Pooling::Mean, Pooling::Last];
+            for pooling in poolings.into_iter().take(if pattern.is_none() { 2 } else { 1 }) {
                 let layout = Layout::new(dims);
                 let mut numbers = numbers(&layout, 7);
                 let rows = rows(LEN * dims.features, 8);
                 let mut random = Random::new(9);
                 let weights: Vec<Lanes> =
                     (0..dims.classes).map(|_| std::array::from_fn(|_| random.signed())).collect();
+                let of_pooled: Vec<Lanes> =
+                    (0..dims.width).map(|_| std::array::from_fn(|_| random.signed())).collect();
                 let plan = Plan::new(pattern, LEN).expect("a pattern with a gradient");
                 let mut model = Model::new(layout.clone(), plan, pooling);
                 let mut grad = vec![0.0; layout.len];
                 model.forward(&numbers, &rows);
-                model.backward(&numbers, &rows, &weights, &mut grad);
+                model.backward(&numbers, &rows, &weights, Some(&of_pooled), &mut grad);
                 let scale = |range: std::ops::Range<usize>| {
                     grad[range].iter().fold(0.02_f32, |most, grad| most.max(grad.abs()))
                 };
@@ -45,9 +51,9 @@ fn equal_finite_differences_for_every_number() {
                         let number = numbers[at];
                         let mut slope = |step: f32| {
                             numbers[at] = number + step;
-                            let up = value(&mut model, &numbers, &rows, &weights);
+                            let up = value(&mut model, &numbers, &rows, [&weights, &of_pooled]);
                             numbers[at] = number - step;
-                            let down = value(&mut model, &numbers, &rows, &weights);
+                            let down = value(&mut model, &numbers, &rows, [&weights, &of_pooled]);
                             numbers[at] = number;
                             (up - down) / f64::from((number + step) - (number - step))
                         };

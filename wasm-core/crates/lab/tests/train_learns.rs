@@ -2,7 +2,9 @@
 
 use csi_lab::dataset::{WindowSpec, Windows};
 use csi_lab::train::baseline::{Convolutions, majority};
-use csi_lab::train::{Augment, Size, TrainConfig, TrainError, Trainer, evaluate, selftest};
+use csi_lab::train::{
+    Augment, Contrast, Objective, Size, TrainConfig, TrainError, Trainer, evaluate, selftest,
+};
 use csi_temporal::head::TemporalHead;
 use csi_temporal::rvne::Dtype;
 
@@ -19,6 +21,7 @@ const CONFIG: TrainConfig = TrainConfig {
     clip: 1.0,
     smoothing: 0.1,
     balance: false,
+    objective: Objective::Classes,
     augment: Augment { shift: true, scale: 0.2, noise: 0.2, drop: 0.1 },
     seed: 1,
 };
@@ -113,4 +116,24 @@ fn scores_are_those_of_the_confusion_matrix() {
     assert_eq!(of(1), (2, 2.0 / 3.0, 1.0, 0.8));
     assert_eq!(of(2), (0, 0.0, 0.0, 0.0));
     assert!((scores.macro_f1 - 0.8).abs() < 1e-12, "classes without a window do not count");
+}
+
+/// Without a label, views of a window come closer to each other than to other windows; with labels
+/// the classes are learned beside.
+#[test]
+fn views_of_a_window_become_alike() {
+    let (train, test) = sets();
+    let run = |objective| {
+        let config = TrainConfig { objective, batch: 32, epochs: 12, ..CONFIG };
+        let mut trainer = Trainer::new(train.clone(), config).expect("windows");
+        let first = trainer.step(1);
+        (first, trainer.step(usize::MAX), trainer.blob())
+    };
+    let contrast = Contrast::default();
+    let (first, last, _) = run(Objective::Views(contrast));
+    assert!(last.done && last.loss < 0.8 * first.loss, "{first:?} to {last:?}");
+    let (_, _, blob) = run(Objective::Both(contrast));
+    let head = TemporalHead::from_blob(&blob).expect("a head");
+    let scores = evaluate::score(&head, head.backend(), &test).expect("scores");
+    assert!(scores.accuracy >= 0.85, "{scores:?}");
 }

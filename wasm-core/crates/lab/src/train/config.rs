@@ -5,6 +5,7 @@ use core::fmt;
 use csi_temporal::rvne::Pooling;
 
 use super::augment::Augment;
+use super::contrast::Contrast;
 use crate::pattern::Pattern;
 
 /// What is to be trained, and how.
@@ -30,10 +31,25 @@ pub struct TrainConfig {
     pub smoothing: f32,
     /// Whether every class weighs the same, however many windows it has.
     pub balance: bool,
+    /// What is to become small.
+    pub objective: Objective,
     /// How windows are changed each time they are seen.
     pub augment: Augment,
     /// What all chance comes from.
     pub seed: u64,
+}
+
+/// What training makes small.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Objective {
+    /// Cross-entropy of the classes.
+    #[default]
+    Classes,
+    /// The contrastive objective over two views of each window: an embedding that needs no labels.
+    /// The classifier stays as it started.
+    Views(Contrast),
+    /// The sum of both.
+    Both(Contrast),
 }
 
 /// The dimensions of a head that do not follow from data.
@@ -89,6 +105,7 @@ impl Default for TrainConfig {
             clip: 1.0,
             smoothing: 0.1,
             balance: false,
+            objective: Objective::Classes,
             augment: Augment::default(),
             seed: 1,
         }

@@ -154,13 +154,19 @@ impl Model {
         logits
     }
 
+    /// Returns what the classifier read in the last forward pass, `[width]`: the embedding.
+    pub fn pooled(&self) -> &[Lanes] {
+        &self.pooled
+    }
+
     /// Adds to `grad`, as long as the list of numbers, the gradients of the last forward pass, given
-    /// those of its logits.
+    /// those of its logits and, if anything else reads them, of what it pooled.
     pub fn backward(
         &mut self,
         numbers: &[f32],
         rows: &[Lanes],
         dlogits: &[Lanes],
+        dpooled: Option<&[Lanes]>,
         grad: &mut [f32],
     ) {
         let Self { layout, plan, pooling, layers, pooled, back, .. } = self;
@@ -169,7 +175,7 @@ impl Model {
             *grad += total(dlogit);
         }
         lanes::apply_grad(dims.classes, pooled, dlogits, &mut grad[layout.classifier.clone()]);
-        let mut dpooled = vec![ZERO; dims.width];
+        let mut dpooled = dpooled.map_or_else(|| vec![ZERO; dims.width], <[Lanes]>::to_vec);
         lanes::apply_back(&numbers[layout.classifier.clone()], dims.classes, dlogits, &mut dpooled);
         let (first, share) = pooled_rows(*pooling, plan.len);
         for (row, dx) in back.dx.chunks_exact_mut(dims.width).enumerate() {

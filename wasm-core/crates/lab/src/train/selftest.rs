@@ -6,7 +6,7 @@ use csi_temporal::feature::{MeanRemoval, PipelineConfig};
 use csi_temporal::frame::{CsiFrame, CsiValues};
 use csi_temporal::rvne::{Dtype, Pooling};
 
-use super::{Random, Size, TrainConfig, Trainer};
+use super::{Contrast, Objective, Random, Size, TrainConfig, Trainer};
 use crate::dataset::{Tape, WindowSpec, Windows};
 use crate::labels::LabelledFrames;
 use crate::pattern::Pattern;
@@ -67,13 +67,14 @@ pub fn bits() -> Vec<(&'static str, u64)> {
     ];
     let windows =
         Windows::cut(vec![tape("a", 1, 60), tape("b", 2, 50)], WindowSpec { len: 20, hop: 10 });
-    let hash = |(name, pattern)| {
+    let hash = |(name, pattern, objective)| {
         let config = TrainConfig {
             size: Size { width: 12, q_heads: 4, kv_heads: 2, head_dim: 4, layers: 2, hidden: 20 },
             pattern,
             pooling: if pattern.is_some() { Pooling::Mean } else { Pooling::Last },
             epochs: 3,
             balance: true,
+            objective,
             seed: 5,
             ..TrainConfig::default()
         };
@@ -82,7 +83,9 @@ pub fn bits() -> Vec<(&'static str, u64)> {
         let blob = trainer.blob().to_dtype(Dtype::F16).0;
         (name, fnv(&blob.encode().expect("a trained blob")))
     };
-    patterns.into_iter().map(hash).collect()
+    let both = ("train-contrast", None, Objective::Both(Contrast::default()));
+    let patterns = patterns.map(|(name, pattern)| (name, pattern, Objective::Classes));
+    patterns.into_iter().chain([both]).map(hash).collect()
 }
 
 fn fnv(bytes: &[u8]) -> u64 {

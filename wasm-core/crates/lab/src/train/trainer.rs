@@ -1,14 +1,14 @@
 //! The loop: windows into batches, batches into steps of the optimiser.
 
-use csi_temporal::math::exp;
 use csi_temporal::rvne::{AttentionRecord, Normalisation, Trailer, WeightBlob};
 
 use super::adam::AdamW;
 use super::lanes::{LANES, Lanes, ZERO};
+use super::loss::{class_weights, cross_entropy};
 use super::model::Model;
 use super::params::{Dims, Layout};
 use super::plan::Plan;
-use super::{TrainConfig, TrainError};
+use super::{Objective, TrainConfig, TrainError};
 use crate::dataset::Windows;
 use crate::random::Random;
 
@@ -40,27 +40,27 @@ pub struct Progress {
 /// A head in training.
 #[derive(Clone, Debug)]
 pub struct Trainer {
-    config: TrainConfig,
-    windows: Windows,
+    pub(super) config: TrainConfig,
+    pub(super) windows: Windows,
     normalisation: Normalisation,
-    model: Model,
-    numbers: Vec<f32>,
+    pub(super) model: Model,
+    pub(super) numbers: Vec<f32>,
     /// A running mean of `numbers`, which generalises better than its last value.
     mean: Vec<f32>,
     steps: usize,
     adam: AdamW,
     random: Random,
-    class_weights: Vec<f32>,
+    pub(super) class_weights: Vec<f32>,
     /// The order of this epoch, and the next place in it.
-    order: Vec<usize>,
-    next: usize,
-    grad: Vec<f32>,
+    pub(super) order: Vec<usize>,
+    pub(super) next: usize,
+    pub(super) grad: Vec<f32>,
     /// Groups and windows in `grad`.
     in_grad: (usize, f32),
     progress: Progress,
     epoch_sums: [f32; 3],
     row: Vec<f32>,
-    rows: Vec<Lanes>,
+    pub(super) rows: Vec<Lanes>,
 }
 
 impl Trainer {
@@ -142,13 +142,16 @@ impl Trainer {
         &self.windows
     }
 
-    /// Trains on as many groups of eight windows, or to the end, and returns how far it has come.
+    /// Trains on as many groups of eight windows, or to the end, and returns how far it has come. A
+    /// contrastive objective goes on to the end of a batch.
     pub fn step(&mut self, groups: usize) -> Progress {
-        for _ in 0..groups {
-            if self.progress.done {
-                break;
+        let end = self.progress.groups.saturating_add(groups);
+        while self.progress.groups < end && !self.progress.done {
+            match self.config.objective {
+                Objective::Classes => self.group(),
+                Objective::Views(contrast) => self.views(&contrast, false),
+                Objective::Both(contrast) => self.views(&contrast, true),
             }
-            self.group();
         }
         self.progress
     }
@@ -219,15 +222,18 @@ impl Trainer {
         }
         let logits = self.model.forward(&self.numbers, &self.rows);
         let outcome = cross_entropy(logits, &classes, &weights, self.config.smoothing);
-        self.model.backward(&self.numbers, &self.rows, &outcome.dlogits, &mut self.grad);
-        self.in_grad.0 += 1;
-        self.in_grad.1 += outcome.weight;
-        for (sum, part) in
-            self.epoch_sums.iter_mut().zip([outcome.loss, outcome.right, outcome.weight])
-        {
+        self.model.backward(&self.numbers, &self.rows, &outcome.dlogits, None, &mut self.grad);
+        self.account(1, [outcome.loss, outcome.right, outcome.weight]);
+    }
+
+    /// Counts groups whose gradient was added, with the sums of loss, right windows and weights.
+    pub(super) fn account(&mut self, groups: usize, sums: [f32; 3]) {
+        self.in_grad.0 += groups;
+        self.in_grad.1 += sums[2];
+        for (sum, part) in self.epoch_sums.iter_mut().zip(sums) {
             *sum += part;
         }
-        self.progress.groups += 1;
+        self.progress.groups += groups;
         let epoch_ends = self.next == self.order.len();
         if self.in_grad.0 * LANES >= self.config.batch || epoch_ends {
             self.optimise();
@@ -246,7 +252,7 @@ impl Trainer {
     }
 
     /// Puts a window into a lane: shifted, rescaled, its mean removed, normalised, disturbed.
-    fn fill(&mut self, lane: usize, cut: usize) {
+    pub(super) fn fill(&mut self, lane: usize, cut: usize) {
         let Self { windows, config, random, row, rows, normalisation, .. } = self;
         let cut = &windows.cuts[cut];
         let (dim, pipeline) = (windows.dim(), &windows.tapes[cut.tape].config);
@@ -346,59 +352,4 @@ pub(super) fn normalisation(windows: &Windows) -> Normalisation {
         mean: sums.iter().map(|mean| *mean as f32).collect(),
         inv_std: squares.iter().map(inverse).collect(),
     }
-}
-
-/// One weight a class: 1, or such that classes weigh alike and windows 1 on average.
-fn class_weights(counts: &[usize], balance: bool) -> Vec<f32> {
-    let all: usize = counts.iter().sum();
-    let present = counts.iter().filter(|count| **count > 0).count();
-    let weight = |count: &usize| match balance {
-        true => all as f32 / (present * (*count).max(1)) as f32,
-        false => 1.0,
-    };
-    counts.iter().map(weight).collect()
-}
-
-/// What eight windows came to.
-struct Outcome {
-    /// Sum of weighted losses.
-    loss: f32,
-    /// Sum of the weights of windows that were classified right.
-    right: f32,
-    /// Sum of weights.
-    weight: f32,
-    dlogits: Vec<Lanes>,
-}
-
-/// Softmax cross-entropy with smoothed targets; the gradient is that of the weighted sum.
-fn cross_entropy(
-    logits: &[Lanes],
-    classes: &[usize; LANES],
-    weights: &Lanes,
-    smoothing: f32,
-) -> Outcome {
-    let count = logits.len() as f32;
-    let mut outcome =
-        Outcome { loss: 0.0, right: 0.0, weight: 0.0, dlogits: vec![ZERO; logits.len()] };
-    for lane in 0..LANES {
-        let weight = weights[lane];
-        if weight == 0.0 {
-            continue;
-        }
-        let of = |class: usize| logits[class][lane];
-        let best = (1..logits.len())
-            .fold(0, |best, class| if of(class) > of(best) { class } else { best });
-        let sum: f32 = (0..logits.len()).map(|class| exp(of(class) - of(best))).sum();
-        let ln_sum = libm::logf(sum);
-        for class in 0..logits.len() {
-            let score = of(class) - of(best);
-            let target =
-                smoothing / count + if class == classes[lane] { 1.0 - smoothing } else { 0.0 };
-            outcome.loss += weight * target * (ln_sum - score);
-            outcome.dlogits[class][lane] = weight * (exp(score) / sum - target);
-        }
-        outcome.weight += weight;
-        outcome.right += if best == classes[lane] { weight } else { 0.0 };
-    }
-    outcome
 }
