@@ -23,6 +23,8 @@ pub use tools::are_possible;
 
 /// The ESP32-S3 image.
 const IMAGE: &str = "csi-node-image";
+/// The command line, which talks to the image as well.
+const CLI: &str = "csi-cli";
 /// The model for C.
 const LIBRARY: &str = "ruv-temporal";
 const LIBRARIES: [(&str, &str); 2] =
@@ -121,6 +123,7 @@ pub fn emulate(project: &Project, port: u16, weights: Option<&Path>) -> Result<(
 fn test_in_qemu(
     project: &Project,
     tools: &Tools,
+    package: &str,
     test: &str,
     frames: Option<u32>,
 ) -> Result<String> {
@@ -133,7 +136,7 @@ fn test_in_qemu(
     let result = capture(
         project
             .cargo()
-            .args(["test", "--quiet", "--package", IMAGE, "--test", test, "--", "--nocapture"])
+            .args(["test", "--quiet", "--package", package, "--test", test, "--", "--nocapture"])
             .env("CSI_LAB_QEMU", format!("127.0.0.1:{port}"))
             .envs(frames.map(|frames| ("CSI_LAB_SOAK", frames.to_string()))),
     );
@@ -154,7 +157,7 @@ pub fn soak(project: &Project, frames: u32) -> Result<()> {
         let _lock = lock(project)?;
         soak::in_user_mode(project, &tools, frames)?;
     }
-    let printed = test_in_qemu(project, &tools, "soak", Some((frames / 100).max(200)))?;
+    let printed = test_in_qemu(project, &tools, IMAGE, "soak", Some((frames / 100).max(200)))?;
     printed
         .lines()
         .filter(|line| line.contains(" frames, ") || line.contains(" bytes of "))
@@ -187,8 +190,8 @@ pub fn verify(project: &Project) -> Result<()> {
     build(project)?;
     let tools = tools::find()?;
     images::inspect(project, &folder(project)?)?;
-    for test in ["serial_line", "recordings"] {
-        test_in_qemu(project, &tools, test, None)?;
+    for (package, test) in [(IMAGE, "serial_line"), (IMAGE, "recordings"), (CLI, "qemu")] {
+        test_in_qemu(project, &tools, package, test, None)?;
     }
     {
         let _lock = lock(project)?;

@@ -11,6 +11,7 @@ mod blob;
 mod board;
 mod bridge;
 mod compare;
+mod device;
 mod doctor;
 mod error;
 mod eval;
@@ -86,6 +87,20 @@ usage:
   csi eval BLOB FILE... [--merge-labels MAP.json] [--hop N] [--json]
       score a trained head on labelled recordings, read by the pipeline inside the blob
 
+  csi flash --port PORT [--firmware DIR] [--weights FILE.rvne] | --plan FILE.json
+            [--firmware DIR] [--baud 921600] [--dry-run]
+      write firmware, weights, both, or what a plan file names, through the chip's ROM loader; every
+      range is read back by the chip's MD5; then the board is restarted and listened to. PORT is a
+      serial device, a pseudo terminal, or tcp:HOST:PORT
+
+  csi monitor --port PORT [--json] [--seconds S] [--baud 115200]
+      print what a board says: text, classifications, lines with CSI
+
+  csi parity --port PORT --blob FILE.rvne --recording FILE [--count 64] [--packets]
+             [--send-weights] [--json]
+      send the recording's rows (or with --packets its frames) to the board and compare every logit
+      with this computer's, bit for bit; exit code 2 when one differs
+
 patterns and their options:
   upstream   the edges of ruvllm_sparse_attention, by this project's kernel
              [--window 32] [--block 16] [--no-log-stride] [--no-landmarks]
@@ -136,6 +151,9 @@ fn run(mut args: Args) -> Result<String, CliError> {
         Some("board") => board::run(args),
         Some("train") => train::run(args),
         Some("eval") => eval::run(args),
+        Some("flash") => device::flash::run(args),
+        Some("monitor") => device::monitor::run(args),
+        Some("parity") => device::parity::run(args),
         Some("help") | None => Ok(HELP.to_owned()),
         Some("version") => Ok(format!("csi {}\n", env!("CARGO_PKG_VERSION"))),
         Some(other) => {

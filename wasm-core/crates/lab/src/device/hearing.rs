@@ -106,10 +106,11 @@ impl State {
         let is_new = self.node.as_ref() != Some(&node);
         if is_new {
             let blob = node.blob_crc.map_or("without weights".into(), |crc| format!("{crc:08x}"));
-            self.journal(format!(
+            let said = format!(
                 "{}: csi-node {} image {}, weights {blob} {}",
                 node.board_name, node.version, node.image_hash, node.model
-            ));
+            );
+            self.journal(said.trim_end().to_owned());
             self.node = Some(node.clone());
             self.tell(DeviceEvent::Greeting { node });
         }

@@ -152,6 +152,12 @@ impl Device {
         Ok(())
     }
 
+    /// The port was opened, as for [`Device::connect`], and nobody asks what runs there.
+    pub fn attach(&mut self) {
+        self.link.forget();
+        self.state.opened();
+    }
+
     /// The port was closed for good. What goes on fails.
     pub fn disconnect(&mut self) {
         self.state.closed();

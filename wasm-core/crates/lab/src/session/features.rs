@@ -274,7 +274,7 @@ impl Session {
     }
 
     /// The pipeline that was chosen, as long as the recording's pairs suit it; else the default.
-    fn pipeline_ask(&self) -> Result<PipelineAsk> {
+    pub(super) fn pipeline_ask(&self) -> Result<PipelineAsk> {
         let open = self.opened()?;
         let fits = |ask: &PipelineAsk| open.config(ask).validate().is_ok();
         let chosen = self.pipeline.clone().filter(fits);
@@ -298,7 +298,7 @@ impl Open {
         }
     }
 
-    fn config(&self, ask: &PipelineAsk) -> PipelineConfig {
+    pub(super) fn config(&self, ask: &PipelineAsk) -> PipelineConfig {
         ask.config(self.stream().kind, &self.useful)
     }
 }

@@ -11,6 +11,7 @@
 //! rasters. What JavaScript sees of it is `wasm-core`'s business.
 
 mod attention;
+mod board;
 mod error;
 mod features;
 mod live;
