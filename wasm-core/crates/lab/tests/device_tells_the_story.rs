@@ -159,7 +159,7 @@ fn the_check_names_the_first_broken_link() {
 
 #[test]
 fn a_board_that_stays_in_its_loader_asks_for_reset_and_goes_on_by_itself() {
-    let mut story = Story::new(flashed(None), Cable::Unknown, "").connected();
+    let mut story = Story::new(flashed(None), Cable::Unknown, "stuck:3").connected();
     // Nothing pulls the lines: a person holds BOOT and presses RESET.
     story.device.plan(&PlanAsk::Weights { blob: blob(3) }).unwrap();
     story.device.write(story.now()).unwrap();

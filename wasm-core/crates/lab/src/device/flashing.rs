@@ -119,6 +119,10 @@ impl State {
                 self.act(esp_flasher::Action::SetBaud(esp_flasher::line::BAUD));
             }
             self.forget_node();
+            self.link_is_stale = true;
+        }
+        if stage == Stage::Restart {
+            self.find(Found::Silence);
         }
         self.job = Job::Flash(Flashing { task, stage, began_micros: now, expect });
         let loader = self.loader.get_or_insert_with(|| Box::new(Loader::new(config)));
@@ -298,8 +302,9 @@ impl State {
             self.act(action);
         }
         self.loader = None;
-        self.link_is_stale = true;
-        self.find(Found::Silence);
+        if self.found == Found::Loader {
+            self.find(Found::Silence);
+        }
     }
 
     // Booting.

@@ -389,8 +389,8 @@ impl Device {
         self.state.view()
     }
 
-    /// After a loader spoke, what the link kept means nothing any more; what the board said while
-    /// it restarted belongs to the link.
+    /// What the link kept from before a loader ran means nothing any more; what the board said while
+    /// it restarted, and the loader still listened, belongs to the link.
     fn refresh(&mut self, now_micros: u64) {
         let Self { link, state } = self;
         if core::mem::take(&mut state.link_is_stale) {

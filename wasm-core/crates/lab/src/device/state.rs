@@ -26,7 +26,7 @@ pub(super) struct State {
     pub chip: Option<ChipView>,
     pub events: VecDeque<DeviceEvent>,
     pub show_bytes: bool,
-    /// The link's unfinished pieces are a loader's.
+    /// What the link has not finished is from before a loader ran.
     pub link_is_stale: bool,
     /// There while the chip runs its loader.
     pub(super) loader: Option<Box<Loader>>,
