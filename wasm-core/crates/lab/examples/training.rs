@@ -165,8 +165,11 @@ fn sized(name: &str) -> Fallible<TrainConfig> {
     Ok(TrainConfig { size, ..TrainConfig::default() })
 }
 
+/// Prints one table.
+type Print = fn() -> Fallible<()>;
+
 /// The tables, in the order of the document.
-const TABLES: [(&str, fn() -> Fallible<()>); 4] = [
+const TABLES: [(&str, Print); 4] = [
     ("classes", ten_classes),
     ("sides", five_classes),
     ("walking", walking),
