@@ -229,5 +229,5 @@ test("the binary stays small", async () => {
   const { gzipSync } = await import("node:zlib");
   const compressed = gzipSync(readFileSync(at("../pkg/wasm_core_bg.wasm"))).length;
   // A quarter of it is the board's side: loader, device, simulated board with its node, deflate and hashes.
-  assert.ok(compressed < 760_000, `${compressed} bytes compressed`);
+  assert.ok(compressed < 800_000, `${compressed} bytes compressed`);
 });

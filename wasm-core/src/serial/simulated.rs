@@ -13,6 +13,8 @@ use super::{Doing, Port, PortError};
 pub struct SimulatedPort {
     board: RefCell<Board>,
     is_open: Cell<bool>,
+    /// Grows with every opening: who waits since an older one has nothing to read any more.
+    openings: Cell<u32>,
     /// Rings when the board may have something to say earlier than it announced.
     bell: Bell,
 }
@@ -21,7 +23,7 @@ impl SimulatedPort {
     /// Puts its cable on.
     pub fn new(config: BoardConfig) -> Self {
         let board = RefCell::new(Board::new(now_micros(), config));
-        Self { board, is_open: Cell::new(false), bell: Bell::default() }
+        Self { board, is_open: Cell::new(false), openings: Cell::new(0), bell: Bell::default() }
     }
 
     /// Does with the board what a hand would: buttons and cable.
@@ -42,7 +44,11 @@ impl SimulatedPort {
     }
 
     async fn read_some(&self) -> Result<Vec<u8>, PortError> {
+        let opening = self.openings.get();
         loop {
+            if self.openings.get() != opening {
+                return Err(PortError::Closed);
+            }
             let (bytes, next) =
                 self.with_cable(|board, now| (board.poll_bytes(now), board.poll_timeout()))?;
             if !bytes.is_empty() {
@@ -56,6 +62,8 @@ impl SimulatedPort {
 impl Port for SimulatedPort {
     fn open(&self, baud: u32) -> Doing<'_, ()> {
         Box::pin(async move {
+            self.openings.set(self.openings.get().wrapping_add(1));
+            self.bell.ring();
             self.is_open.set(true);
             let opened = self.with_cable(|board, now| board.handle_baud(now, baud));
             self.is_open.set(opened.is_ok());

@@ -101,7 +101,7 @@ impl WebPort {
                     };
                     if part("done").is_truthy() {
                         reader.release_lock();
-                        return Err(self.ended());
+                        return Err(self.ended(&reader));
                     }
                     let bytes = Uint8Array::new(&part("value")).to_vec();
                     if !bytes.is_empty() {
@@ -110,7 +110,7 @@ impl WebPort {
                 }
                 Err(error) => {
                     reader.release_lock();
-                    let ended = self.ended();
+                    let ended = self.ended(&reader);
                     let transient =
                         ["BufferOverrunError", "BreakError", "FramingError", "ParityError"];
                     if ended == PortError::Closed || !transient.contains(&name_of(&error).as_str())
@@ -124,9 +124,16 @@ impl WebPort {
         }
     }
 
-    /// Forgets the reader; it was taken before where the page closed the port.
-    fn ended(&self) -> PortError {
-        if self.reader.take().is_some() { PortError::Lost } else { PortError::Closed }
+    /// Forgets a reader; where the page closed the port it was taken before, and may have a
+    /// successor.
+    fn ended(&self, reader: &ReadableStreamDefaultReader) -> PortError {
+        match self.reader.take() {
+            Some(kept) if kept == *reader => PortError::Lost,
+            kept => {
+                self.reader.replace(kept);
+                PortError::Closed
+            }
+        }
     }
 
     fn reader(&self) -> Result<ReadableStreamDefaultReader, PortError> {

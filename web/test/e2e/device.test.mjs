@@ -97,6 +97,7 @@ test("unplugged while it is written: the page waits, finds it again and goes on;
   await room(page, "Device");
   await page.locator("#sim-faults").fill("unplug@120:700,md5@1");
   await page.locator("#sim-faults").press("Tab");
+  await page.getByLabel("On its own USB instead of a bridge").uncheck();
   await page.locator("#board-simulate").click();
   // What runs there is of no interest: it is not waited for.
   await page.locator("#board-cancel").click();
@@ -105,6 +106,9 @@ test("unplugged while it is written: the page waits, finds it again and goes on;
   await says(page, /^The lab's own node answers/);
   assert.deepEqual(new Set(Object.values(await steps(page))), new Set(["done"]));
   await parity(page, "201 of 201 outputs identical, bit for bit");
+  // A bridge has a speed: it was changed by closing and opening, and held.
+  await room(page, "Log");
+  assert.doesNotMatch(await page.locator(".log-lines").innerText(), /do not hold/);
 }));
 
 test("erase all asks for a word, and leaves a board that says so", () => withPage(browser, async (page) => {
@@ -125,6 +129,13 @@ test("erase all asks for a word, and leaves a board that says so", () => withPag
   await page.getByLabel("Type ERASE to go on").press("Escape");
   await page.locator("dialog").waitFor({ state: "detached" });
   assert.match(await page.locator("#board-says").innerText(), /^The lab's own node answers/, "nothing was erased");
+  // Cancelled half way: it says what the board is left with, and that is enough to go on from.
+  await page.getByRole("button", { name: "Firmware + weights" }).click();
+  await page.locator("#plan-write:enabled").click();
+  await page.locator("#flash-cancel").click();
+  await says(page, /^Cancelled\. ./);
+  await page.locator("#plan-write:enabled").click();
+  await says(page, /^The lab's own node answers/);
 }));
 
 test("a port: console, unplugging, the same board by a new handle and by the old one, without a second choice", async () => {
@@ -176,6 +187,15 @@ test("without Web Serial the room still plans and simulates", () => withPage(bro
   await page.getByText("This browser has no Web Serial").waitFor();
   await page.locator(".plan-table tbody tr").first().waitFor();
   assert.equal(await page.locator("#board-simulate").isEnabled(), true);
+  // Own files at own places, and why one is refused.
+  await page.getByRole("button", { name: "Own files" }).click();
+  await page.locator("#plan-files").setInputFiles({ name: "own.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(5000, 7) });
+  await page.getByLabel("Where own.bin goes").fill("0x9000");
+  await page.getByLabel("Where own.bin goes").press("Tab");
+  await page.locator("#plan-refused", { hasText: /settings|nvs/i }).waitFor();
+  await page.getByLabel("Where own.bin goes").fill("ota_0");
+  await page.getByLabel("Where own.bin goes").press("Tab");
+  await page.locator(".plan-table tr", { hasText: "own.bin" }).first().waitFor();
 }, { prepare: (page) => page.addInitScript(() => { delete (/** @type {any} */ (Navigator.prototype)).serial; }) }));
 
 const MACHINE = `${process.env.FIRMWARE_DIR ?? ""}/qemu.elf`;

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 
 const APP = 0x10000;
 /** name, type, subtype, offset, size: as firmware/image/partitions.csv has them. @type {[string, number, number, number, number][]} */
-const PARTITIONS = [["nvs", 1, 2, 0x9000, 0x4000], ["otadata", 1, 0, 0xd000, 0x2000], ["phy_init", 1, 1, 0xf000, 0x1000], ["factory", 0, 0, APP, 0x100000], ["rvne", 1, 6, 0x110000, 0x40000]];
+const PARTITIONS = [["nvs", 1, 2, 0x9000, 0x4000], ["otadata", 1, 0, 0xd000, 0x2000], ["phy_init", 1, 1, 0xf000, 0x1000], ["factory", 0, 0, APP, 0x100000], ["rvne", 1, 6, 0x110000, 0x40000], ["ota_0", 0, 16, 0x150000, 0x100000]];
 
 /** An image of one segment: head, segment, checksum, SHA-256. @param {number} address @param {Buffer} segment */
 function image(address, segment) {
