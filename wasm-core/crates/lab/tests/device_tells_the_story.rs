@@ -223,6 +223,11 @@ fn cancelling_says_in_what_state_the_board_is() {
     });
     // It is still in its loader: requests to an application are refused, a new write is not.
     assert_eq!(story.device.configure(Settings::default()), Err(DeviceError::InLoader));
+    story.device.check(story.now(), CheckAsk::default()).unwrap();
+    story.until(|event| match event {
+        DeviceEvent::Checked { report } => report.links[1].detail.contains("waits in its loader"),
+        _ => false,
+    });
     assert_eq!(story.write(&PlanAsk::Firmware { blob: Some(blob(1)) }), Ok(Task::Write));
 }
 

@@ -126,6 +126,13 @@ impl Check {
         report.end()
     }
 
+    /// The report while the chip runs its loader on our behalf.
+    pub fn in_loader() -> CheckReport {
+        let mut check = Self::new(CheckAsk::default(), Found::Loader);
+        check.no_greeting();
+        check.report.end()
+    }
+
     /// Begins; there is no end yet.
     pub fn begin(&mut self, talk: &mut Talk<'_>) -> Turn<CheckReport> {
         self.ask_for(talk, &Request::Hello);

@@ -262,18 +262,23 @@ impl Device {
     }
 
     /// Looks for the first broken link from port to classifications, for a few seconds; ends with
-    /// [`DeviceEvent::Checked`]. Without a port it says so at once.
+    /// [`DeviceEvent::Checked`]. Without a port, or while the chip is in its loader, it says so at
+    /// once.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Busy`].
     pub fn check(&mut self, now_micros: u64, ask: CheckAsk) -> Result<(), DeviceError> {
         self.state.free()?;
-        if self.state.is_open {
-            let check = Check::new(ask, self.state.found);
-            self.state.converse(now_micros, Conversation::Check(check));
-        } else {
-            self.state.events.push_back(DeviceEvent::Checked { report: Check::without_port() });
+        match (self.state.is_open, self.state.is_flashing()) {
+            (true, false) => {
+                let check = Check::new(ask, self.state.found);
+                self.state.converse(now_micros, Conversation::Check(check));
+            }
+            (is_open, _) => {
+                let report = if is_open { Check::in_loader() } else { Check::without_port() };
+                self.state.tell(DeviceEvent::Checked { report });
+            }
         }
         Ok(())
     }
