@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import net from "node:net";
 import { after, before, test } from "node:test";
-import { errorNotice, launch, room, screenshot, slide, withPage } from "./page.mjs";
+import { LAB_URL, errorNotice, launch, opened, room, screenshot, slide, withPage } from "./page.mjs";
 import { serveMadeFirmware } from "./firmware.mjs";
 import { injectSerial } from "./serial.mjs";
 
@@ -72,7 +72,7 @@ test("firmware and weights on the simulated board: connect, identify, plan, writ
   assert.doesNotMatch(log, /([0-9a-f]{2}:){5}/i);
 }));
 
-test("weights only, in under two seconds of writing; the board then runs them", () => withPage(browser, async (page) => {
+test("weights only, in seconds; the board then runs them", () => withPage(browser, async (page) => {
   await serveMadeFirmware(page);
   await room(page, "Device");
   await runningBoard(page);
@@ -88,7 +88,8 @@ test("weights only, in under two seconds of writing; the board then runs them", 
   const took = Date.now() - start;
   await says(page, /^The lab's own node answers/);
   await page.locator("#board-card code", { hasText: crc.slice(0, 8) }).waitFor();
-  // The sim's own pace: 45 ms and 41 KB at full-speed USB; the rest is this machine's.
+  // What a board takes is asked on virtual time elsewhere; here are timers of a browser and whatever else runs.
+  console.log(`  weights only: ${took} ms from the click to the proof`);
   assert.ok(took < 6000, `${took} ms`);
 }));
 
@@ -166,9 +167,18 @@ test("a port: console, unplugging, the same board by a new handle and by the old
     await page.waitForTimeout(600);
     await port.send("at another speed\r\n");
     await prints(page, /at another speed/);
+    assert.equal(asked, 2, "the browser's list was shown for the two clicks only");
+    // A second tab is told who has the port, not just that someone has it.
+    const other = await page.context().newPage();
+    await other.goto(LAB_URL);
+    await opened(other, "walking_esp32_107hz.csv");
+    await room(other, "Device");
+    await other.evaluate(() => { /** @type {any} */ (globalThis).serialRefusal = "NetworkError"; });
+    await other.locator("#board-connect").click();
+    await errorNotice(other, "page/port-in-other-tab");
+    await other.close();
     await page.locator("#board-disconnect").click();
     await page.locator("#board-connect").waitFor();
-    assert.equal(asked, 2, "the browser's list was shown for the two clicks only");
     assert.equal(speeds.at(-1), 921600);
   }, { prepare: async (page) => {
     port = await injectSerial(page, { info: { usbVendorId: 0x10c4, usbProductId: 0xea60 }, told: (what) => {

@@ -10,15 +10,15 @@
  */
 
 /**
- * Puts it into every page of a context, before its own scripts.
+ * Puts it into every page of a page's context, before its own scripts.
  * @param {import("playwright-core").Page} page @param {FarEnd} far
  */
 export async function injectSerial(page, far) {
-  await page.exposeBinding("__farEnd", (_, message) => {
+  await page.context().exposeBinding("__farEnd", (_, message) => {
     if (typeof message === "string") far.write?.(Buffer.from(message, "base64"));
     else far.told?.(message);
   });
-  await page.addInitScript((info) => {
+  await page.context().addInitScript((info) => {
     const far = /** @type {any} */ (globalThis);
     class FakePort extends EventTarget {
       readable = null;
