@@ -38,6 +38,7 @@ struct Ask {
     hop: Option<usize>,
     rate_hz: Option<f32>,
     config: TrainConfig,
+    epochs: Option<usize>,
     seeds: u64,
     dtype: Dtype,
     out: Option<PathBuf>,
@@ -86,7 +87,7 @@ struct Report {
 
 /// Trains, tests and writes.
 pub fn run(args: Args) -> Result<String, CliError> {
-    let ask = ask(args)?;
+    let mut ask = ask(args)?;
     let (mut train_files, mut test_files) =
         (Labelled::open_all(&ask.train)?, Labelled::open_all(&ask.test)?);
     if let Some(share) = ask.hold_out {
@@ -100,6 +101,7 @@ pub fn run(args: Args) -> Result<String, CliError> {
     let train = Windows::cut(tapes(&train_files, &config, &ask.map)?, ask.spec);
     let test = Windows::cut_for(tapes(&test_files, &config, &ask.map)?, ask.spec, &train.classes);
     let findings = only_warnings(check(&train, &test))?;
+    ask.config.epochs = ask.epochs.unwrap_or_else(|| TrainConfig::epochs_for(train.cuts.len()));
 
     let started = Instant::now();
     let Trained { blob, loss, parameters } = trained(&train, ask.config, ask.dtype)?;
@@ -210,7 +212,7 @@ fn ask(mut args: Args) -> Result<Ask, CliError> {
             "random-split" => ask.random_split = true,
             "seed" => ask.config.seed = args.value("seed")?,
             "seeds" => ask.seeds = args.value("seeds")?,
-            "epochs" => ask.config.epochs = args.value("epochs")?,
+            "epochs" => ask.epochs = Some(args.value("epochs")?),
             "balance" => ask.config.balance = true,
             "contrast" => ask.config.objective = Objective::Both(Contrast::default()),
             "f32" => ask.dtype = Dtype::F32,
@@ -220,7 +222,7 @@ fn ask(mut args: Args) -> Result<Ask, CliError> {
             other => return Err(unknown_option(other)),
         }
     }
-    if ask.spec.len == 0 || ask.hop == Some(0) || ask.config.epochs == 0 {
+    if ask.spec.len == 0 || ask.hop == Some(0) || ask.epochs == Some(0) {
         return Err(CliError::usage("--window, --hop and --epochs must be at least 1"));
     }
     if ask.hold_out.is_some_and(|share| !(0.0..1.0).contains(&share)) {

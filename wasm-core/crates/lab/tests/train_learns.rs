@@ -3,10 +3,11 @@
 use csi_lab::dataset::{WindowSpec, Windows};
 use csi_lab::train::baseline::{Convolutions, majority};
 use csi_lab::train::{
-    Augment, Contrast, Objective, Size, TrainConfig, TrainError, Trainer, evaluate, selftest,
+    Augment, Contrast, Dims, Layout, Objective, Random, Size, TrainConfig, TrainError, Trainer,
+    evaluate, selftest,
 };
 use csi_temporal::head::TemporalHead;
-use csi_temporal::rvne::Dtype;
+use csi_temporal::rvne::{AttentionRecord, Dtype, Trailer};
 
 const SPEC: WindowSpec = WindowSpec { len: 20, hop: 10 };
 
@@ -136,4 +137,22 @@ fn views_of_a_window_become_alike() {
     let head = TemporalHead::from_blob(&blob).expect("a head");
     let scores = evaluate::score(&head, head.backend(), &test).expect("scores");
     assert!(scores.accuracy >= 0.85, "{scores:?}");
+}
+
+/// What `docs/training.md` promises of the sizes: with 84 features and 10 classes, in f16, a node's
+/// head takes at most 64 KB and the large one at most 80 KB, 2 KB of it for the other records.
+#[test]
+fn named_sizes_fit_what_they_are_named_for() {
+    for (name, most) in [("small", 32 << 10), ("node", 64 << 10), ("large", 80 << 10)] {
+        let Size { width, q_heads, kv_heads, head_dim, layers, hidden } =
+            Size::named(name).expect("a named size");
+        let (features, classes) = (84, 10);
+        let dims = Dims { features, width, q_heads, kv_heads, head_dim, layers, hidden, classes };
+        let layout = Layout::new(dims);
+        let numbers = layout.init(&mut Random::new(1));
+        let blob = layout.blob(&numbers, AttentionRecord::default(), Trailer::default());
+        let bytes = blob.to_dtype(Dtype::F16).0.encode().expect("a blob").len();
+        assert!(bytes + (2 << 10) <= most, "{name}: {bytes} bytes");
+    }
+    assert_eq!([0, 400, 1000, 1_000_000].map(TrainConfig::epochs_for), [80, 80, 40, 15]);
 }

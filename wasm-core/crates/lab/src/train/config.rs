@@ -17,7 +17,7 @@ pub struct TrainConfig {
     pub pattern: Option<Pattern>,
     /// What the classifier reads.
     pub pooling: Pooling,
-    /// How often every window is seen.
+    /// How often every window is seen, see [`TrainConfig::epochs_for`].
     pub epochs: usize,
     /// Windows between two steps of the optimiser, rounded up to a multiple of eight.
     pub batch: usize,
@@ -86,9 +86,17 @@ impl Size {
         match name {
             "small" => Some(size(24, 1, 48)),
             "node" => Some(size(40, 2, 80)),
-            "large" => Some(size(48, 4, 96)),
+            "large" => Some(size(48, 2, 96)),
             _ => None,
         }
+    }
+}
+
+impl TrainConfig {
+    /// Returns how often to see each of so many windows: as often as helps a small set, and less the
+    /// more there are, but never less than 15 times.
+    pub fn epochs_for(windows: usize) -> usize {
+        (40_000 / windows.max(1)).clamp(15, 80)
     }
 }
 
