@@ -18,8 +18,9 @@ use std::process::Command;
 use crate::project::Project;
 use crate::sys::{self, Result, at, capture};
 
+pub use images::MAKER;
 use tools::Tools;
-pub use tools::are_possible;
+pub use tools::{are_possible, library};
 
 /// The ESP32-S3 image.
 const IMAGE: &str = "csi-node-image";

@@ -1,6 +1,7 @@
 //! `vendor/`, filled so that everything builds and is tested with the network off.
 //!
-//! It holds then: every crate of Cargo.lock, the wasm standard library for the compiler that
+//! It holds then: every crate of Cargo.lock, of the firmware's images and of Rust's own library (where
+//! Debian's package has its source), esptool, the wasm standard library for the compiler that
 //! filled it, and npm's cache of the page's development packages. cargo, [`crate::toolchain`] and
 //! [`crate::page`] look there by themselves. Compilers, node and Chromium are not among it.
 
@@ -8,6 +9,7 @@ use std::fs;
 use std::process::Stdio;
 
 use crate::esptool;
+use crate::firmware;
 use crate::page;
 use crate::project::Project;
 use crate::sys::{self, Result, at, run};
@@ -39,6 +41,12 @@ pub fn fill(project: &Project) -> Result<()> {
     let crates = vendor.join("crates");
     let mut cargo = project.cargo();
     cargo.args(["vendor", "--quiet", "--locked", "--versioned-dirs"]).arg(&crates);
+    // Workspaces of their own: what makes images of programs, and `core` and `alloc` for Xtensa.
+    cargo.arg("--sync").arg(project.root.join(firmware::MAKER).join("Cargo.toml"));
+    if let Some(library) = firmware::library() {
+        // It uses what stable cargo knows and does not let others use.
+        cargo.arg("--sync").arg(library).env("RUSTC_BOOTSTRAP", "1");
+    }
     run(cargo.stdout(Stdio::null()))?;
 
     let toolchain = toolchain::wasm_rustc(project)?;

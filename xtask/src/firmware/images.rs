@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::sys::{self, Result, at, capture, run};
 
 /// Makes images of ELF files. A workspace of its own, so it is built beside the others.
-const MAKER: &str = "firmware/parts";
+pub const MAKER: &str = "firmware/parts";
 const PARTITIONS: &str = "firmware/image/partitions.csv";
 /// The partition that a node takes its weights from.
 const WEIGHTS: &str = "rvne";

@@ -10,7 +10,7 @@ use crate::toolchain::Version;
 /// Debian's compiler. Its LLVM has an Xtensa back-end; that of rustup's compilers is older or
 /// built without one.
 const RUSTC: &str = "/usr/bin/rustc";
-const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/core/src/lib.rs";
+const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/Cargo.toml";
 const LINKER: &str = "xtensa-lx106-elf-ld";
 const USER: &str = "qemu-xtensa";
 const SYSTEM: &str = "qemu-system-xtensa";
@@ -54,6 +54,11 @@ pub fn are_possible() -> bool {
     find_program("apt-get").is_some() || matches!(look(), Ok(Ok(_)))
 }
 
+/// Returns the manifest of Rust's library, which is compiled along, where its source is installed.
+pub fn library() -> Option<&'static Path> {
+    Some(Path::new(LIBRARY)).filter(|manifest| manifest.is_file())
+}
+
 /// The versions of LLVM's packages follow the compiler, so it is installed first and then asked.
 fn line() -> String {
     let first =
@@ -79,7 +84,7 @@ fn look() -> Result<std::result::Result<Tools, Vec<String>>> {
     if version.is_none() {
         missing.push(RUSTC.to_string());
     }
-    if !Path::new(LIBRARY).is_file() {
+    if library().is_none() {
         missing.push("Rust's library source".to_string());
     }
     let mut program = |name: &str| {

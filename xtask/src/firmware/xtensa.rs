@@ -261,4 +261,58 @@ mod tests {
         assert!(text.contains("_Rsecond") && text.contains("Cannot scavenge"), "{text}");
         assert!(failure("segfault").contains("segfault"));
     }
+
+    /// Whoever has Espressif's compiler builds for the target that it has built in. Only what is
+    /// named here may differ, so that both make the same program.
+    #[test]
+    fn the_target_is_that_of_espressifs_compiler() {
+        use serde_json::Value;
+        let ours: Value =
+            serde_json::from_str(include_str!("../../../firmware/xtensa-esp32s3-none-elf.json"))
+                .unwrap();
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let mut ask = Command::new(rustc);
+        ask.args(["-Zunstable-options", "--print", "target-spec-json"]);
+        ask.args(["--target", "xtensa-esp32s3-none-elf"]).env("RUSTC_BOOTSTRAP", "1");
+        let theirs: Value = serde_json::from_str(&capture(&mut ask).unwrap()).unwrap();
+
+        // Debian's LLVM does not know that processor, but each of its features; programs are linked
+        // by another program; the rest names the same and changes no code.
+        let may_differ =
+            [["cpu", "linker", "linker-flavor"], ["vendor", "metadata", "crt-objects-fallback"]]
+                .concat();
+        for (key, value) in theirs.as_object().unwrap() {
+            if key == "data-layout" {
+                // What its LLVM says of integers of 8, 16 and 128 bits and of vectors, none of which
+                // are passed or stored otherwise for it.
+                let parts = |layout: &Value| {
+                    let layout = layout.as_str().unwrap().to_string();
+                    let no_matter = ["i8:", "i16:", "i128:", "v1:"];
+                    let parts = layout.split('-').map(str::to_string);
+                    parts.filter(|part| !no_matter.iter().any(|n| part.starts_with(n))).collect()
+                };
+                let (ours, theirs): (Vec<String>, Vec<String>) = (parts(&ours[key]), parts(value));
+                assert_eq!(ours, theirs);
+            } else if !may_differ.contains(&key.as_str()) {
+                assert_eq!(&ours[key], value, "{key}");
+            }
+        }
+        // Named by neither: QEMU's processor has no upper halves of products (MULUH).
+        let features = ours["features"].as_str().unwrap();
+        assert!(features.contains("+fp,") && !features.contains("mul32high"));
+        assert_eq!(ours["cpu"], "generic");
+
+        // What builds alone, without this module's steps: link-time optimisation needs one type.
+        let manifest = include_str!("../../../firmware/abi/Cargo.toml");
+        assert!(manifest.contains("crate-type = [\"staticlib\"]"));
+        let config: toml::Table =
+            toml::from_str(include_str!("../../../firmware/xtensa.toml")).unwrap();
+        let node = &config["profile"][PROFILE];
+        assert_eq!(
+            (node["inherits"].as_str(), node["lto"].as_str()),
+            (Some("release"), Some("fat"))
+        );
+        // Every crate of the core at the same level as Espressif's build has it.
+        assert_eq!(node["package"]["csi-temporal"]["opt-level"].as_integer(), Some(3));
+    }
 }

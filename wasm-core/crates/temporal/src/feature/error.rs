@@ -109,10 +109,12 @@ impl fmt::Display for FeatureError {
                 "a pipeline of feature states has no subcarriers to select, divide or pool",
             ),
             Self::Rate { rate_hz } => {
-                write!(f, "the rate of {rate_hz} Hz is not between 0 and {} Hz", super::MAX_RATE_HZ)
+                let (rate, limit) = (Thousandths(rate_hz), super::MAX_RATE_HZ as u32);
+                write!(f, "the rate of {rate} Hz is not between 0 and {limit} Hz")
             }
             Self::TimeConstant { time_constant_s } => {
-                write!(f, "the time constant of {time_constant_s} s is not above zero")
+                let time = Thousandths(time_constant_s);
+                write!(f, "the time constant of {time} s is not above zero")
             }
             Self::Lag { lag, limit } => {
                 write!(f, "the lag of {lag} rows is not between 1 and {limit}")
@@ -137,3 +139,46 @@ impl fmt::Display for FeatureError {
 }
 
 impl core::error::Error for FeatureError {}
+
+/// Writes a number with three digits behind the point, those after them cut off, and what is beyond
+/// `u64` as its largest. The formatting of floats would take a node 12 KB for two messages.
+struct Thousandths(f32);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number) = *self;
+        if number.is_nan() {
+            return f.write_str("NaN");
+        }
+        let sign = if number.is_sign_negative() { "-" } else { "" };
+        if number.is_infinite() {
+            return write!(f, "{sign}inf");
+        }
+        let thousandths = (number.abs() * 1000.0) as u64;
+        write!(f, "{sign}{}.{:03}", thousandths / 1000, thousandths % 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn numbers_are_written_without_formatting_floats() {
+        for (number, text) in [
+            (1.5, "1.500"),
+            (-0.25, "-0.250"),
+            (2048.0, "2048.000"),
+            (0.0, "0.000"),
+            (-0.0, "-0.000"),
+            (f32::NAN, "NaN"),
+            (f32::NEG_INFINITY, "-inf"),
+            (f32::MAX, "18446744073709551.615"),
+        ] {
+            assert_eq!(Thousandths(number).to_string(), text);
+        }
+        let message = FeatureError::Rate { rate_hz: 2048.0 }.to_string();
+        assert_eq!(message, "the rate of 2048.000 Hz is not between 0 and 1000 Hz");
+    }
+}
