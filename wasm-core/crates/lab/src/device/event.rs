@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::DeviceError;
 use super::check::CheckReport;
-use super::parity::ParityReport;
+use super::parity_report::ParityReport;
 
 /// What goes on, one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -22,6 +22,7 @@ mod flashing;
 mod hearing;
 mod link;
 mod parity;
+mod parity_report;
 mod planning;
 mod source;
 mod state;
@@ -40,7 +41,8 @@ pub use event::{
     ChipView, ClassifiedView, CounterView, DeviceEvent, Found, LogitsView, NodeView, ProgressView,
     Step, StepState, Task,
 };
-pub use parity::{Difference, ParityAsk, ParityReport};
+pub use parity::ParityAsk;
+pub use parity_report::{Difference, ParityReport};
 pub use planning::{
     FateView, OwnFile, PartitionView, Place, PlanAsk, PlanView, RangeView, WEIGHTS, WEIGHTS_OFFSET,
     WEIGHTS_ROOM,
