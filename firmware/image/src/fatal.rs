@@ -42,8 +42,10 @@ extern "C" fn fatal(cause: u32, address: u32, data: u32) -> ! {
         ABORT => "panic",
         _ => "exception",
     };
-    // Return addresses have the size of a window in their upper bits; all code is at 0x40000000.
-    let address = if cause == ABORT { address << 2 >> 2 | 0x4000_0000 } else { address };
+    // Return addresses have the size of a window in their upper bits, where code has 1; the call that
+    // does not return, three bytes before, may be the last of its function.
+    let address =
+        if cause == ABORT { (address << 2 >> 2 | 0x4000_0000).wrapping_sub(3) } else { address };
     end(format_args!("\r\nfatal: {name} ({cause}) at {address:#010x}, data {data:#010x}\r\n"))
 }
 
