@@ -16,6 +16,7 @@ mod doctor;
 mod error;
 mod eval;
 mod files;
+mod gates;
 mod labelled;
 mod pattern;
 mod scores;
@@ -87,6 +88,13 @@ usage:
   csi eval BLOB FILE... [--merge-labels MAP.json] [--hop N] [--json]
       score a trained head on labelled recordings, read by the pipeline inside the blob
 
+  csi gates --train FILE... [--test FILE... | --hold-out SHARE] [options of train] [--times]
+            [--json]
+      may a sparse head replace a dense one? trains both, and asks the gates of ADR-096: contrastive
+      loss, re-identification, order of neighbours, latency at the window; for every pattern, or
+      for --pattern; run as trained, and trained dense but run sparse; --times also times
+      256, 512 and 1024 rows; docs/gates.md says more
+
   csi flash --port PORT [--firmware DIR] [--weights FILE.rvne] | --plan FILE.json
             [--firmware DIR] [--baud 921600] [--dry-run]
       write firmware, weights, both, or what a plan file names, through the chip's ROM loader; every
@@ -150,6 +158,7 @@ fn run(mut args: Args) -> Result<String, CliError> {
         #[cfg(unix)]
         Some("board") => board::run(args),
         Some("train") => train::run(args),
+        Some("gates") => gates::run(args),
         Some("eval") => eval::run(args),
         Some("flash") => device::flash::run(args),
         Some("monitor") => device::monitor::run(args),

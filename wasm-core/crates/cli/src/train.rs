@@ -26,23 +26,25 @@ use crate::scores::ScoreReport;
 
 /// What was asked for.
 #[derive(Default)]
-struct Ask {
+pub struct Ask {
     train: Vec<PathBuf>,
     test: Vec<PathBuf>,
     map: LabelMap,
     /// Share of the windows to hold out, in whole recordings.
     hold_out: Option<f32>,
     /// Whether to show what a random split would claim.
-    random_split: bool,
+    pub random_split: bool,
     spec: WindowSpec,
     hop: Option<usize>,
     rate_hz: Option<f32>,
-    config: TrainConfig,
+    pub config: TrainConfig,
     epochs: Option<usize>,
-    seeds: u64,
-    dtype: Dtype,
-    out: Option<PathBuf>,
-    json: bool,
+    pub seeds: u64,
+    pub dtype: Dtype,
+    pub out: Option<PathBuf>,
+    pub json: bool,
+    /// Of `csi gates`: whether other windows are timed, too.
+    pub times: bool,
 }
 
 /// Everything that a run found.
@@ -88,20 +90,11 @@ struct Report {
 /// Trains, tests and writes.
 pub fn run(args: Args) -> Result<String, CliError> {
     let mut ask = ask(args)?;
-    let (mut train_files, mut test_files) =
-        (Labelled::open_all(&ask.train)?, Labelled::open_all(&ask.test)?);
-    if let Some(share) = ask.hold_out {
-        let all =
-            Windows::cut(tapes(&train_files, &pipeline(&train_files, &ask)?, &ask.map)?, ask.spec);
-        for tape in split::by_recording(&all, share, ask.config.seed).into_iter().rev() {
-            test_files.insert(0, train_files.remove(tape));
-        }
+    if ask.times {
+        return Err(unknown_option("times"));
     }
-    let config = pipeline(&train_files, &ask)?;
-    let train = Windows::cut(tapes(&train_files, &config, &ask.map)?, ask.spec);
-    let test = Windows::cut_for(tapes(&test_files, &config, &ask.map)?, ask.spec, &train.classes);
-    let findings = only_warnings(check(&train, &test))?;
-    ask.config.epochs = ask.epochs.unwrap_or_else(|| TrainConfig::epochs_for(train.cuts.len()));
+    let Sets { train_files, test_files, config, train, test, findings } = Sets::read(&ask)?;
+    ask.settle_epochs(train.cuts.len());
 
     let started = Instant::now();
     let Trained { blob, loss, parameters } = trained(&train, ask.config, ask.dtype)?;
@@ -160,7 +153,48 @@ pub fn run(args: Args) -> Result<String, CliError> {
     if ask.json { to_json(&report) } else { Ok(for_people(&report, ask.out.as_deref())) }
 }
 
-fn ask(mut args: Args) -> Result<Ask, CliError> {
+impl Ask {
+    /// Sets how long is trained: as asked, or what suits so many windows.
+    pub fn settle_epochs(&mut self, windows: usize) {
+        self.config.epochs = self.epochs.unwrap_or_else(|| TrainConfig::epochs_for(windows));
+    }
+}
+
+/// Both sides of a split, read and checked.
+pub struct Sets {
+    train_files: Vec<Labelled>,
+    test_files: Vec<Labelled>,
+    config: PipelineConfig,
+    pub train: Windows,
+    pub test: Windows,
+    pub findings: Vec<Finding>,
+}
+
+impl Sets {
+    /// Reads what was asked for; stops at what forbids training.
+    pub fn read(ask: &Ask) -> Result<Self, CliError> {
+        let (mut train_files, mut test_files) =
+            (Labelled::open_all(&ask.train)?, Labelled::open_all(&ask.test)?);
+        if let Some(share) = ask.hold_out {
+            let all = Windows::cut(
+                tapes(&train_files, &pipeline(&train_files, ask)?, &ask.map)?,
+                ask.spec,
+            );
+            for tape in split::by_recording(&all, share, ask.config.seed).into_iter().rev() {
+                test_files.insert(0, train_files.remove(tape));
+            }
+        }
+        let config = pipeline(&train_files, ask)?;
+        let train = Windows::cut(tapes(&train_files, &config, &ask.map)?, ask.spec);
+        let test =
+            Windows::cut_for(tapes(&test_files, &config, &ask.map)?, ask.spec, &train.classes);
+        let findings = only_warnings(check(&train, &test))?;
+        Ok(Self { train_files, test_files, config, train, test, findings })
+    }
+}
+
+/// Reads the options.
+pub fn ask(mut args: Args) -> Result<Ask, CliError> {
     let mut ask = Ask { seeds: 1, dtype: Dtype::F16, ..Ask::default() };
     let (mut options, mut name) = (PatternOptions::default(), "dense".to_owned());
     let mut list: Option<&str> = None;
@@ -218,6 +252,7 @@ fn ask(mut args: Args) -> Result<Ask, CliError> {
             "f32" => ask.dtype = Dtype::F32,
             "out" => ask.out = Some(args.path()?),
             "json" => ask.json = true,
+            "times" => ask.times = true,
             other if options.take(other, &mut args)? => {}
             other => return Err(unknown_option(other)),
         }
@@ -264,15 +299,15 @@ fn random_split(train: &Windows, test: &Windows, ask: &Ask) -> Result<f64, CliEr
 }
 
 /// What training came to.
-struct Trained {
-    blob: WeightBlob,
+pub struct Trained {
+    pub blob: WeightBlob,
     /// Over the last epoch.
     loss: f32,
-    parameters: usize,
+    pub parameters: usize,
 }
 
 /// Trains to the end.
-fn trained(train: &Windows, config: TrainConfig, dtype: Dtype) -> Result<Trained, CliError> {
+pub fn trained(train: &Windows, config: TrainConfig, dtype: Dtype) -> Result<Trained, CliError> {
     let refused = |e: TrainError| CliError::usage(format!("{e} ({})", e.code()));
     let mut trainer = Trainer::new(train.clone(), config).map_err(refused)?;
     let progress = trainer.step(usize::MAX);

@@ -14,6 +14,7 @@ pub mod dataset;
 pub mod device;
 pub mod divergence;
 pub mod figure;
+pub mod gates;
 pub mod labels;
 pub mod pattern;
 pub mod random;
