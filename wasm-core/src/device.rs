@@ -9,13 +9,13 @@ use std::fmt::Display;
 use std::rc::Rc;
 
 use js_sys::futures::future_to_promise;
-use js_sys::{Array, Function, Promise, Uint8Array};
+use js_sys::{Array, Float32Array, Float64Array, Function, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use csi_lab::device::{
-    CheckAsk, Device, DeviceConfig, DeviceError, DeviceEvent, Firmware, Manifest, OwnFile,
-    ParityAsk, ParityInput, Place, PlanAsk,
+    CheckAsk, Device, DeviceConfig, DeviceError, DeviceEvent, Firmware, FollowAsk, Manifest,
+    OwnFile, ParityAsk, ParityInput, Place, PlanAsk, Rows,
 };
 use csi_lab::sim::{BoardConfig, Faults, Flash, FlashSize};
 use esp_flasher::line::Cable;
@@ -27,7 +27,7 @@ use crate::serial::{Drive, Port, PortError, SimulatedPort, WebPort};
 /// What TypeScript is told about boards.
 #[wasm_bindgen(typescript_custom_section)]
 pub const TYPES: &str = r#"
-export type DeviceTask = "connect" | "identify" | "write" | "restart" | "upload" | "parity" | "check";
+export type DeviceTask = "connect" | "identify" | "write" | "restart" | "upload" | "parity" | "check" | "follow";
 export type DeviceStep = "connect" | "identify" | "plan" | "write" | "verify" | "boot" | "listen";
 export interface ChipInfo { name: string; revision: string; flashBytes: number | null; mac: string }
 export interface NodeInfo {
@@ -55,6 +55,11 @@ export interface ParityReport {
   missing: number; extra: number; logits: number; maxAbs: number; restarts: number;
   firstDifference: null | { classification: number; row: number; class: number; board: number; ours: number; boardBits: number; ourBits: number };
 }
+/** Which rows the board wants next; `from` null: those up to the time of the cursor, and more. */
+export interface RowsWanted { ask: number; from: number | null; timeMicros: number; before: number; most: number }
+/** What board and page say about one window of the recording that is followed. */
+export interface Followed { row: number; timeMicros: number; sinceMicros: number; class: number; logits: number[]; ourClass: number; ours: number[]; isIdentical: boolean }
+export interface Following { rows: number; classified: number; identical: number; missing: number; leftOut: number; behind: number; restarts: number }
 export interface CheckReport { links: { name: string; state: "holds" | "differs" | "broken" | "notReached"; detail: string; advice: string }[]; firstBroken: number | null }
 export interface ClassifiedInfo { sequence: number; node: number; nodeMicros: number; class: number; classes: number; topLogit: number; margin: number }
 export interface LogitsInfo { sequence: number; timeMicros: number; rows: number; held: number; logits: number[] }
@@ -67,6 +72,7 @@ export type DeviceEvent =
   | { type: "counters"; counters: { name: string; value: number }[] } | { type: "identified"; chip: ChipInfo }
   | { type: "progress"; progress: FlashProgress } | { type: "verified"; region: string; md5: string } | { type: "pressReset" } | { type: "holdBoot" }
   | { type: "uploaded"; doneBytes: number; totalBytes: number } | { type: "parityProgress"; compared: number; total: number }
+  | { type: "rowsWanted"; wanted: RowsWanted } | { type: "followed"; followed: Followed } | { type: "following"; following: Following }
   | { type: "parity"; report: ParityReport } | { type: "checked"; report: CheckReport } | { type: "done"; task: DeviceTask }
   | { type: "failed"; task: DeviceTask; code: string; message: string; left: string };
 /** `where`: a partition's name, or an offset in bytes, decimal or 0x. */
@@ -228,6 +234,49 @@ impl BoardLink {
         self.drive.with(|device, now| device.parity(now, ask)).map_err(refused)
     }
 
+    /// Sends a recording's rows while it is played; with these weights, which the board gets where
+    /// it has others.
+    pub fn follow(
+        &self,
+        blob: Vec<u8>,
+        #[wasm_bindgen(js_name = periodRows)] period_rows: u16,
+    ) -> Result<()> {
+        let ask = FollowAsk { blob, period_rows, send_weights: true };
+        self.drive.with(|device, now| device.follow(now, ask)).map_err(refused)
+    }
+
+    /// The cursor is at this second of the recording.
+    #[wasm_bindgen(js_name = followTo)]
+    pub fn follow_to(&self, seconds: f64) {
+        self.drive.with(|device, now| device.follow_to(now, micros(seconds)));
+    }
+
+    /// Hands in the rows that a `rowsWanted` asked for, as `Lab.boardRows` answers it.
+    #[wasm_bindgen(js_name = followRows)]
+    pub fn follow_rows(
+        &self,
+        ask: u32,
+        #[wasm_bindgen(unchecked_param_type = "BoardRows")] rows: &JsValue,
+    ) -> Result<()> {
+        let rows = Rows {
+            first: index(rows, "first")? as u32,
+            starts: flag(rows, "starts"),
+            times_micros: Float64Array::new(&get(rows, "timesMicros"))
+                .to_vec()
+                .into_iter()
+                .map(|time| time as i64)
+                .collect(),
+            values: Float32Array::new(&get(rows, "values")).to_vec(),
+        };
+        self.drive.with(|device, now| device.follow_rows(now, ask, &rows));
+        Ok(())
+    }
+
+    /// Sends no more rows.
+    pub fn unfollow(&self) {
+        self.drive.with(Device::unfollow);
+    }
+
     /// Looks for the first broken link between port and classifications. `blobCrc` closes the open
     /// blob.
     pub fn check(&self, #[wasm_bindgen(js_name = blobCrc)] blob_crc: Option<u32>) -> Result<()> {
@@ -279,6 +328,10 @@ fn refused(error: DeviceError) -> JsValue {
 
 fn no_port(error: PortError) -> JsValue {
     thrown(error.code(), error)
+}
+
+fn micros(seconds: f64) -> i64 {
+    (seconds * 1e6).round() as i64
 }
 
 fn list(value: &JsValue) -> Vec<JsValue> {

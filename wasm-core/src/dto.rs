@@ -142,6 +142,8 @@ export interface PipelineInfo extends PipelineDto { featureDim: number; modelInp
 export interface FeatureWindow { raster: Raster; firstSeconds: number; lastSeconds: number; rows: number; dim: number }
 /** Rows of `dim` numbers, the oldest first. */
 export interface FeatureRows { values: Float32Array; firstSeconds: number; rows: number; dim: number }
+/** Rows for a board; `starts`: the clock of the recording breaks before them. */
+export interface BoardRows { first: number; starts: boolean; timesMicros: Float64Array; values: Float32Array }
 export interface BlobNewArgs { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number; seedHex: string; f16: boolean; pattern?: PatternArgs; /** for a node: 1 to 65535, absent: 50 */ windowLen?: number; f16Rows?: boolean; streaming?: boolean; lastFrame?: boolean }
 export interface BlobInfo {
   name: string; shape: { inputDim: number; qHeads: number; kvHeads: number; headDim: number; layers: number; classes: number };

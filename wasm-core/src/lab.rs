@@ -5,6 +5,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use csi_lab::blob_view::{parse_dtype, parse_seed};
+use csi_lab::device::RowsWanted;
 use csi_lab::pattern::Pattern;
 use csi_lab::recording::{Limits, LiveSource, Order};
 use csi_lab::session::{
@@ -296,6 +297,30 @@ impl Lab {
             ("firstSeconds", window.times_s.first().copied().unwrap_or(0.0).into()),
             ("rows", window.times_s.len().into()),
             ("dim", window.dim.into()),
+        ]))
+    }
+
+    /// Rows that a board wants while the recording is played; made by the pipeline that the model
+    /// states, else by the one that is chosen.
+    #[wasm_bindgen(js_name = boardRows, unchecked_return_type = "BoardRows")]
+    pub fn board_rows(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "RowsWanted")] a: &JsValue,
+    ) -> Result<JsValue> {
+        let asked = RowsWanted {
+            ask: index(a, "ask")? as u32,
+            from: optional_number(a, "from").map(|from| from as u32),
+            time_micros: number(a, "timeMicros")? as i64,
+            before: index(a, "before")?,
+            most: index(a, "most")?,
+        };
+        let rows = self.0.board_rows(&asked).map_err(refused)?;
+        let times: Vec<f64> = rows.times_micros.iter().map(|time| *time as f64).collect();
+        Ok(object([
+            ("first", rows.first.into()),
+            ("starts", rows.starts.into()),
+            ("timesMicros", double_array(&times)),
+            ("values", float_array(&rows.values)),
         ]))
     }
 

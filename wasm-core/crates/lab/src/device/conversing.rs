@@ -3,6 +3,7 @@
 use csi_node::protocol::{Request, Settings};
 
 use super::check::Check;
+use super::following::{Follow, Rows};
 use super::parity::Parity;
 use super::state::{Job, State};
 use super::talk::{Said, Talk, Turn};
@@ -13,15 +14,22 @@ use super::{DeviceEvent, Task};
 pub(super) enum Conversation {
     Upload(Upload),
     Parity(Box<Parity>),
+    Follow(Box<Follow>),
     Check(Check),
 }
 
 /// What happens to a conversation.
 #[derive(Clone, Copy)]
-enum Cue<'a> {
+pub(super) enum Cue<'a> {
     Begin,
     Hear(Said<'a>),
     Timeout,
+    /// Of a recording that is followed: where its cursor is.
+    Cursor(i64),
+    /// Of one: the rows that the question of this number asked for.
+    Rows(u32, &'a Rows),
+    /// Of one: no more.
+    End,
 }
 
 /// What is told when a conversation came to its end.
@@ -32,6 +40,7 @@ impl Conversation {
         match self {
             Self::Upload(_) => Task::Upload,
             Self::Parity(_) => Task::Parity,
+            Self::Follow(_) => Task::Follow,
             Self::Check(_) => Task::Check,
         }
     }
@@ -40,6 +49,7 @@ impl Conversation {
         match self {
             Self::Upload(upload) => upload.poll_timeout(),
             Self::Parity(parity) => parity.poll_timeout(),
+            Self::Follow(follow) => follow.poll_timeout(),
             Self::Check(check) => check.poll_timeout(),
         }
     }
@@ -51,6 +61,7 @@ impl Conversation {
                     Cue::Begin => upload.begin(talk),
                     Cue::Hear(said) => upload.hear(talk, said),
                     Cue::Timeout => upload.handle_timeout(talk),
+                    Cue::Cursor(_) | Cue::Rows(..) | Cue::End => Ok(None),
                 };
                 turn.map(|end| end.map(|()| None))
             }
@@ -59,14 +70,27 @@ impl Conversation {
                     Cue::Begin => parity.begin(talk),
                     Cue::Hear(said) => parity.hear(talk, said),
                     Cue::Timeout => parity.handle_timeout(talk),
+                    Cue::Cursor(_) | Cue::Rows(..) | Cue::End => Ok(None),
                 };
                 turn.map(|end| end.map(|report| Some(DeviceEvent::Parity { report })))
+            }
+            Self::Follow(follow) => {
+                let turn = match cue {
+                    Cue::Begin => follow.begin(talk),
+                    Cue::Hear(said) => follow.hear(talk, said),
+                    Cue::Timeout => follow.handle_timeout(talk),
+                    Cue::Cursor(time_micros) => follow.cursor(talk, time_micros),
+                    Cue::Rows(ask, rows) => follow.rows(talk, ask, rows),
+                    Cue::End => Ok(Some(())),
+                };
+                turn.map(|end| end.map(|()| None))
             }
             Self::Check(check) => {
                 let turn = match cue {
                     Cue::Begin => check.begin(talk),
                     Cue::Hear(said) => check.hear(talk, said),
                     Cue::Timeout => check.handle_timeout(talk),
+                    Cue::Cursor(_) | Cue::Rows(..) | Cue::End => Ok(None),
                 };
                 turn.map(|end| end.map(|report| Some(DeviceEvent::Checked { report })))
             }
@@ -90,12 +114,18 @@ impl State {
         self.cue(now_micros, Cue::Timeout);
     }
 
+    /// Tells the conversation that follows a recording, if there is one.
+    pub fn follow(&mut self, now_micros: u64, cue: Cue<'_>) {
+        self.cue(now_micros, cue);
+    }
+
     fn cue(&mut self, now_micros: u64, cue: Cue<'_>) {
         let Job::Talk(conversation) = &mut self.job else { return };
         let mut out = Vec::new();
         let mut talk = Talk { now_micros, out: &mut out, events: &mut self.events };
         let turn = conversation.take(&mut talk, cue);
-        let is_parity = matches!(conversation, Conversation::Parity(_));
+        let acknowledged =
+            matches!(conversation, Conversation::Parity(_) | Conversation::Follow(_));
         self.put_bytes(out);
         match turn {
             Ok(None) => return,
@@ -108,7 +138,7 @@ impl State {
             }
             Err(error) => self.fail(error),
         }
-        if is_parity {
+        if acknowledged {
             // Nobody else waits for acknowledgements.
             self.send(&Request::Configure(Settings { send_logits: true, ..Settings::default() }));
         }

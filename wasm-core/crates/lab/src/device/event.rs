@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::DeviceError;
 use super::check::CheckReport;
+use super::following::{FollowView, FollowedView, RowsWanted};
 use super::parity_report::ParityReport;
 
 /// What goes on, one at a time.
@@ -27,6 +28,8 @@ pub enum Task {
     Parity,
     /// Looks for the first broken link.
     Check,
+    /// Sends the rows of a recording while it is played.
+    Follow,
 }
 
 /// A step on the way from a cable to classifications.
@@ -382,6 +385,21 @@ pub enum DeviceEvent {
     Parity {
         /// What came out.
         report: ParityReport,
+    },
+    /// Rows of the recording are wanted, for [`super::Device::follow_rows`].
+    RowsWanted {
+        /// Which.
+        wanted: RowsWanted,
+    },
+    /// Board and page classified the same window of the recording that is followed.
+    Followed {
+        /// What both say.
+        followed: FollowedView,
+    },
+    /// How following goes.
+    Following {
+        /// The counts so far.
+        following: FollowView,
     },
     /// The chain was looked at.
     Checked {

@@ -4,7 +4,7 @@
 //!                       ┌─ loader runs ──> esp_flasher::Loader ─┐
 //!  bytes, times ─> Device                                       ├─> actions, events, view
 //!                       └─ else ─> Link ─> text, CSI, frames ───┘
-//!                                             └─> Probe, Upload, Parity, Check
+//!                                             └─> Probe, Upload, Parity, Follow, Check
 //! ```
 //!
 //! Whoever holds the port hands in bytes and times, carries out actions in their order, and calls
@@ -19,6 +19,7 @@ mod conversing;
 mod error;
 mod event;
 mod flashing;
+mod following;
 mod hearing;
 mod link;
 mod parity;
@@ -41,6 +42,7 @@ pub use event::{
     ChipView, ClassifiedView, CounterView, DeviceEvent, Found, LogitsView, NodeView, ProgressView,
     Step, StepState, Task,
 };
+pub use following::{FollowAsk, FollowView, FollowedView, Rows, RowsWanted};
 pub use parity::ParityAsk;
 pub use parity_report::{Difference, ParityReport};
 pub use planning::{
@@ -51,7 +53,8 @@ pub use source::{packet_of, rows_of};
 pub use twin::ParityInput;
 
 use check::Check;
-use conversing::Conversation;
+use conversing::{Conversation, Cue};
+use following::Follow;
 use link::Link;
 use parity::Parity;
 use planning::Ground;
@@ -261,6 +264,38 @@ impl Device {
         let parity = Parity::new(ask)?;
         self.state.converse(now_micros, Conversation::Parity(Box::new(parity)));
         Ok(())
+    }
+
+    /// Sends the rows of a recording to the board while it is played, from where
+    /// [`Device::follow_to`] says that the cursor is, until [`Device::unfollow`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::NotConnected`]; [`DeviceError::Busy`]; [`DeviceError::Blob`];
+    /// [`DeviceError::Head`].
+    pub fn follow(&mut self, now_micros: u64, ask: FollowAsk) -> Result<(), DeviceError> {
+        self.state.ready_to_talk()?;
+        let follow = Follow::new(ask)?;
+        self.state.converse(now_micros, Conversation::Follow(Box::new(follow)));
+        Ok(())
+    }
+
+    /// The cursor is at this time of the recording that is followed, in microseconds; nothing
+    /// where none is.
+    pub fn follow_to(&mut self, now_micros: u64, time_micros: i64) {
+        self.state.follow(now_micros, Cue::Cursor(time_micros));
+    }
+
+    /// Hands in the rows that [`DeviceEvent::RowsWanted`] asked for by `ask`; none where there are
+    /// no more. Rows that do not fit end the task with [`DeviceError::Width`] or
+    /// [`DeviceError::Head`].
+    pub fn follow_rows(&mut self, now_micros: u64, ask: u32, rows: &Rows) {
+        self.state.follow(now_micros, Cue::Rows(ask, rows));
+    }
+
+    /// Ends following; the board goes back to answering without acknowledgements.
+    pub fn unfollow(&mut self, now_micros: u64) {
+        self.state.follow(now_micros, Cue::End);
     }
 
     /// Looks for the first broken link from port to classifications, for a few seconds; ends with

@@ -25,7 +25,7 @@ use super::{DeviceError, DeviceEvent};
 
 /// Bytes under way at most, beyond one row: what the queue of the chip's UART holds while the
 /// node computes.
-const UNDER_WAY_BYTES: usize = 128;
+pub(super) const UNDER_WAY_BYTES: usize = 128;
 /// How often a run is begun.
 const TRIES: u8 = 3;
 

@@ -92,6 +92,14 @@ impl Twin {
         })
     }
 
+    /// Empties the window, as RESET does.
+    pub fn reset(&mut self) {
+        self.rows.clear();
+        self.stream.iter_mut().for_each(HeadStream::reset);
+        self.entered = 0;
+        self.since = self.period_rows;
+    }
+
     /// Computes no logits: says only what is due, with empty logits.
     pub fn dry(self) -> Self {
         Self { is_dry: true, ..self }

@@ -1,9 +1,11 @@
 //! What of the open recording and model a board is compared on.
 
-use csi_temporal::feature::Extractor;
+use csi_temporal::feature::{Extractor, PipelineConfig};
 
-use super::{LabError, Result, Session};
-use crate::device::{ParityAsk, ParityInput, packet_of, rows_of};
+use super::features::FeatureRows;
+use super::model::Model;
+use super::{LabError, Open, PipelineAsk, Result, Session};
+use crate::device::{ParityAsk, ParityInput, Rows, RowsWanted, packet_of, rows_of};
 
 impl Session {
     /// What it takes to compare a board with the open model on the first rows of the open stream,
@@ -24,14 +26,8 @@ impl Session {
         let chosen = self.pipeline_ask()?;
         let (open, model) = (self.opened()?, self.need_model()?);
         let head = model.head.as_ref().map_err(|error| LabError::Head(*error))?;
-        let pipeline = match &model.blob.trailer.pipeline {
-            Some(pipeline) => pipeline.clone(),
-            None => open.config(&chosen),
-        };
-        let (got, expected) = (pipeline.feature_dim(), head.feature_dim());
-        if got != expected {
-            return Err(LabError::Features { got, expected });
-        }
+        let pipeline = pipeline_of(open, model, &chosen)?;
+        let expected = head.feature_dim();
         let window = if head.is_streaming() { 1 } else { usize::from(head.record().window_len) };
         let most = window + usize::from(classifications.max(1)) - 1;
         let stream = open.stream();
@@ -63,4 +59,35 @@ impl Session {
             send_weights: true,
         })
     }
+
+    /// Rows of the open stream that [`crate::device::Device::follow`] wants, made as for
+    /// [`Session::parity_ask`], as far as the stream goes; none where there are no more. They end
+    /// before a break of the clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::parity_ask`], but for [`LabError::NoRows`]; [`LabError::TooManyRows`].
+    pub fn board_rows(&mut self, asked: &RowsWanted) -> Result<Rows> {
+        let chosen = self.pipeline_ask()?;
+        let pipeline = pipeline_of(self.opened()?, self.need_model()?, &chosen)?;
+        let open = self.opened_mut()?;
+        let mut rows = match open.for_board.take().filter(|rows| rows.is_of(&pipeline)) {
+            Some(rows) => rows,
+            None => FeatureRows::new(pipeline)?,
+        };
+        let part = rows.part(asked, open.stream());
+        open.for_board = Some(rows);
+        part
+    }
+}
+
+/// The pipeline that the model states, else the one that is chosen here; one whose rows the model
+/// reads.
+fn pipeline_of(open: &Open, model: &Model, chosen: &PipelineAsk) -> Result<PipelineConfig> {
+    let pipeline = match &model.blob.trailer.pipeline {
+        Some(pipeline) => pipeline.clone(),
+        None => open.config(chosen),
+    };
+    let (got, expected) = (pipeline.feature_dim(), model.blob.feature_dim());
+    if got == expected { Ok(pipeline) } else { Err(LabError::Features { got, expected }) }
 }

@@ -9,11 +9,14 @@ use csi_temporal::feature::{Extractor, FeatureSource, MeanRemoval, PipelineConfi
 
 use super::{LabError, Open, Result, Session};
 use crate::colour::ColourMap;
+use crate::device::{Rows, RowsWanted};
 use crate::raster::{Raster, finite_range};
 use crate::recording::{Stream, StreamKind};
 
 /// The most numbers kept: 128 MiB.
 const MAX_NUMBERS: usize = 32 << 20;
+/// The most rows that are handed out at once.
+const MAX_PART_ROWS: usize = 1 << 16;
 /// Bands in the default pipeline: what the default model reads.
 const DEFAULT_BANDS: u16 = 16;
 /// The rates that the default pipeline chooses from.
@@ -137,7 +140,7 @@ pub struct Window {
 }
 
 impl FeatureRows {
-    fn new(config: PipelineConfig) -> Result<Self> {
+    pub(super) fn new(config: PipelineConfig) -> Result<Self> {
         let dim = config.feature_dim();
         Ok(Self {
             extractor: Extractor::new(config)?,
@@ -170,12 +173,54 @@ impl FeatureRows {
         Ok(())
     }
 
+    /// Whether these are the rows of this pipeline.
+    pub(super) fn is_of(&self, config: &PipelineConfig) -> bool {
+        self.extractor.config() == config
+    }
+
+    /// Rows without a break of the clock inside, as [`Session::board_rows`] hands them out. The
+    /// window's mean is left in.
+    pub(super) fn part(&mut self, asked: &RowsWanted, stream: &Stream) -> Result<Rows> {
+        let time_s = asked.time_micros as f64 / 1e6;
+        let most = asked.most.min(MAX_PART_ROWS);
+        let mut first = asked.from.map(|from| from as usize);
+        loop {
+            let is_past = self.times_s.last().is_some_and(|newest| *newest > time_s);
+            let is_all = self.next_frame >= stream.len();
+            if first.is_none() && (is_past || is_all) {
+                let end = self.times_s.partition_point(|time| *time <= time_s);
+                first = Some(end.saturating_sub(asked.before.max(1)).max(self.started(end)));
+            }
+            let enough = first
+                .is_some_and(|first| self.times_s.len() - first.min(self.times_s.len()) > most);
+            if enough || is_all {
+                break;
+            }
+            self.advance_to(self.next_frame, stream)?;
+        }
+        let first = first.unwrap_or(0).min(self.times_s.len());
+        let next_start = self.starts.partition_point(|start| *start <= first);
+        let ends = self.starts.get(next_start).copied().unwrap_or(self.times_s.len());
+        let end = ends.min(first + most);
+        let micros = |time: &f64| (time * 1e6).round() as i64;
+        Ok(Rows {
+            first: u32::try_from(first).unwrap_or(u32::MAX),
+            starts: first > 0 && self.started(first + 1) == first,
+            times_micros: self.times_s[first..end].iter().map(micros).collect(),
+            values: self.values[first * self.dim..end * self.dim].to_vec(),
+        })
+    }
+
+    /// The row with which the clock began anew last before row `end`.
+    fn started(&self, end: usize) -> usize {
+        let started = self.starts.partition_point(|start| *start < end);
+        started.checked_sub(1).map_or(0, |last| self.starts[last])
+    }
+
     /// The last `n` rows not later than `time_s`, never across a break of the clock.
     fn window(&self, time_s: f64, n: usize) -> Result<Window> {
         let end = self.times_s.partition_point(|time| *time <= time_s);
-        let started = self.starts.partition_point(|start| *start < end);
-        let oldest = started.checked_sub(1).map_or(0, |last| self.starts[last]);
-        let first = end.saturating_sub(n).max(oldest);
+        let first = end.saturating_sub(n).max(self.started(end));
         if first >= end {
             return Err(LabError::NoRows);
         }

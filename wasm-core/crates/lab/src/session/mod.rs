@@ -74,6 +74,8 @@ struct Open {
     rate_hz: f64,
     scales: Scales,
     features: Option<FeatureRows>,
+    /// Rows as a board gets them, by the pipeline that its model states.
+    for_board: Option<FeatureRows>,
 }
 
 /// What the page shows of an open recording.
@@ -336,6 +338,7 @@ impl Open {
             rate_hz: 0.0,
             scales: Scales::default(),
             features: None,
+            for_board: None,
         };
         open.refresh();
         Ok(open)
@@ -372,7 +375,7 @@ impl Open {
         };
         self.rate_hz = stream.rate_hz().unwrap_or(0.0);
         self.scales = Scales::default();
-        self.features = None;
+        (self.features, self.for_board) = (None, None);
     }
 
     fn view(&self) -> RecordingView {
