@@ -44,7 +44,7 @@ export interface FirmwareInfo {
 }
 /** Everything there is to show of a board. */
 export interface DeviceView {
-  isOpen: boolean; task: DeviceTask | null; found: "silence" | "node" | "csiLines" | "loader" | "text";
+  isOpen: boolean; task: DeviceTask | null; found: "silence" | "node" | "csiLines" | "loader" | "empty" | "text";
   steps: { step: DeviceStep; state: "open" | "now" | "done" | "failed" }[];
   chip: ChipInfo | null; node: NodeInfo | null; runsCatalogue: boolean | null; firmware: FirmwareInfo | null;
   partitions: { name: string; offset: number; bytes: number }[];

@@ -15,12 +15,14 @@ const STATES = /** @type {const} */ ({ open: ["", "to do"], now: ["●", "under 
 const TASKS = /** @type {const} */ ({
   connect: "Listening to find out what runs there…", identify: "Asking the loader what the chip is…", write: "Entering the loader…", restart: "Restarting the board…",
   upload: "Sending weights over the line…", parity: "Comparing the board with this page…", check: "Looking along the chain for a few seconds…",
+  follow: "The board gets the recording's rows while it plays. Live shows what it says.",
 });
 /** @type {Partial<Record<import("../lab.js").DeviceView["steps"][number]["step"], string>>} */
 const WRITING = { write: "Writing. Leave the cable in.", verify: "The board hashes what it has, to be compared…", boot: "Written and proved. The board starts…", listen: "The board has started. Waiting for its greeting…" };
 const FOUND = /** @type {const} */ ({
   silence: "Nothing has been heard. Identify asks the chip itself; nothing is written by that.", node: "The lab's own node answers.", csiLines: "Other firmware prints channel state as text.",
   loader: "The loader waits. Write something, or restart the board.", text: "Other firmware prints text.",
+  empty: "Nothing is installed on this board: its ROM finds no image. Write firmware and weights.",
 });
 
 /** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx */

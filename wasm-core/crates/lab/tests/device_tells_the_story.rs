@@ -15,7 +15,7 @@ use esp_flasher::{Cable, FlashError};
 fn an_erased_board_gets_firmware_and_weights_and_proves_parity() {
     for cable in [Cable::SerialJtag, Cable::Bridge] {
         let mut story = Story::new(Flash::new(FlashSize::Mb8), cable, "").connected();
-        assert_eq!(story.device.view().found, Found::Text, "the ROM complains of an empty flash");
+        assert_eq!(story.device.view().found, Found::Empty, "the ROM complains of an empty flash");
 
         story.device.identify(story.now()).unwrap();
         assert_eq!(story.finish(), Ok(Task::Identify));
@@ -249,6 +249,24 @@ fn foreign_firmware_is_told_from_ours() {
     assert!(plan.notes.iter().any(|note| note.contains("did not answer")), "{:?}", plan.notes);
     let end = story.write(&PlanAsk::Weights { blob: blob(1) });
     assert!(matches!(end, Err(DeviceError::NoAnswer { .. })), "{end:?}");
+}
+
+#[test]
+fn a_plan_assumes_nothing_once_the_chip_has_told() {
+    for size in [FlashSize::Mb4, FlashSize::Mb8, FlashSize::Mb16] {
+        let mut story = Story::new(Flash::new(size), Cable::Bridge, "").connected();
+        let ask = PlanAsk::Firmware { blob: Some(blob(1)) };
+        let plan = story.device.plan(&ask).unwrap().clone();
+        assert_eq!(plan.notes, ["The chip was not asked yet: a flash of 4 MiB is assumed."]);
+        assert_eq!(story.write(&ask), Ok(Task::Write), "{}", story.journal());
+        // What was written stays in sight, as if the chip had been asked before.
+        let shown = story.device.view().plan.unwrap();
+        assert_eq!(story.device.plan(&ask).unwrap(), &shown);
+        assert_eq!((shown.notes.len(), &shown.hash), (0, &plan.hash));
+        assert_eq!(Some(shown.flash_bytes), story.device.view().chip.unwrap().flash_bytes);
+        let end = shown.ranges.last().unwrap();
+        assert_eq!(end.offset + end.bytes, shown.flash_bytes);
+    }
 }
 
 #[test]

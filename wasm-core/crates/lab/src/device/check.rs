@@ -212,6 +212,9 @@ impl Check {
                 "other firmware runs there: it prints lines with CSI",
                 "Record it live as it is, or flash our firmware.",
             ),
+            Found::Empty => {
+                ("nothing is installed: the ROM finds no image", "Write firmware and weights.")
+            }
             Found::Text => (
                 "something else runs there: it prints text, and answers no HELLO",
                 "Read the console, set its speed if the text is unreadable, or flash our firmware.",

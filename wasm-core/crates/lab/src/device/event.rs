@@ -93,6 +93,8 @@ pub enum Found {
     CsiLines,
     /// The ROM's loader, which waits for a download.
     Loader,
+    /// The ROM, which finds no image: nothing is installed.
+    Empty,
     /// Some other text.
     Text,
 }

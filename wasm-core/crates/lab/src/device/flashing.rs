@@ -202,6 +202,9 @@ impl State {
             chip.revision,
             chip.flash_bytes.unwrap_or(0)
         ));
+        if let (Some((planned, _)), Some(flash_bytes)) = (&mut self.plan, chip.flash_bytes) {
+            planned.view.meets(flash_bytes);
+        }
         self.chip = Some(chip.clone());
         self.tell(DeviceEvent::Identified { chip });
         self.set_step(Step::Identify, StepState::Done);

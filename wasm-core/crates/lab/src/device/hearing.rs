@@ -65,8 +65,11 @@ impl State {
     fn hear_line(&mut self, now_micros: u64, line: &[u8]) {
         let text = String::from_utf8_lossy(line).into_owned();
         let is_loader = text.contains("waiting for download");
+        // The ROM tries again and again, with its own words around.
+        let is_empty = text.contains("invalid header: 0xffffffff");
         match self.found {
             _ if is_loader => self.find(Found::Loader),
+            _ if is_empty => self.find(Found::Empty),
             Found::Silence | Found::Loader => self.find(Found::Text),
             // A node prints its boot log beside its frames, other firmware beside its CSI.
             _ => {}

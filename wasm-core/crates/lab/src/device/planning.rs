@@ -20,6 +20,8 @@ pub const WEIGHTS_OFFSET: u32 = 0x11_0000;
 pub const WEIGHTS_ROOM: u32 = 0x4_0000;
 /// The smallest flash of a module with an ESP32-S3 that the firmware is made for.
 const FLASH_BYTES: u32 = 0x40_0000;
+/// How the note begins that says what is assumed.
+const NOT_ASKED: &str = "The chip was not asked yet";
 
 /// What is to be written or erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +139,32 @@ pub struct PlanView {
     pub notes: Vec<String>,
 }
 
+impl PlanView {
+    /// The chip told how large its flash is: what was assumed is assumed no more. What lies beyond
+    /// the flash that the plan was made for is kept.
+    pub(super) fn meets(&mut self, flash_bytes: u32) {
+        self.notes.retain(|note| !note.starts_with(NOT_ASKED));
+        let (offset, Some(bytes)) = (self.flash_bytes, flash_bytes.checked_sub(self.flash_bytes))
+        else {
+            return;
+        };
+        self.flash_bytes = flash_bytes;
+        match self.ranges.last_mut() {
+            _ if bytes == 0 => {}
+            Some(last) if last.name.is_empty() && last.fate == FateView::Keep => {
+                last.bytes += bytes
+            }
+            _ => self.ranges.push(RangeView {
+                name: String::new(),
+                offset,
+                bytes,
+                fate: FateView::Keep,
+                sha256: String::new(),
+            }),
+        }
+    }
+}
+
 /// What a plan is made from besides the asking.
 pub(super) struct Ground<'a> {
     pub firmware: Option<&'a Firmware>,
@@ -162,9 +190,7 @@ pub(super) fn make(ask: &PlanAsk, ground: &Ground<'_>, baud: u32) -> Result<Plan
     let flash_bytes = ground.flash_bytes.unwrap_or(made_for.max(FLASH_BYTES));
     let mut notes = Vec::new();
     if ground.flash_bytes.is_none() {
-        notes.push(format!(
-            "The chip was not asked yet: a flash of {flash_bytes} bytes is assumed."
-        ));
+        notes.push(format!("{NOT_ASKED}: a flash of {} MiB is assumed.", flash_bytes >> 20));
     }
     // Pieces that are there already need no second write, wherever bytes are written.
     let mut plan = Plan::new(flash_bytes).skipping_equal(true);
