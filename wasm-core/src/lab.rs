@@ -25,7 +25,7 @@ use crate::error::{Result, bad_argument, thrown};
 extern "C" {
     /// The clock of windows, workers and node alike.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn now_ms() -> f64;
+    pub fn now_ms() -> f64;
 }
 
 fn refused(error: LabError) -> JsValue {
@@ -605,7 +605,7 @@ fn node_choices(a: &JsValue) -> Result<NodeChoices> {
 }
 
 /// A pattern with the numbers that belong to its kind.
-fn pattern_named(a: &JsValue) -> Result<Pattern> {
+pub fn pattern_named(a: &JsValue) -> Result<Pattern> {
     match text(a, "kind")?.as_str() {
         "upstream" => Ok(Pattern::Upstream(edges(a)?)),
         "ln" => Ok(Pattern::LnCount(edges(a)?)),

@@ -15,9 +15,11 @@ mod lab;
 mod replay;
 #[cfg(target_arch = "wasm32")]
 pub mod serial;
+mod study;
 
 pub use lab::Lab;
 pub use replay::Replay;
+pub use study::Study;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -26,7 +26,7 @@ const control = (key) => (/** @type {Parameters<NonNullable<Action["matches"]>>[
  * @param {Pick<import("./player.js").Player, "toggle" | "stepFrames" | "stepSeconds" | "home" | "end" | "faster" | "loop" | "follow">} player
  * @param {{room: (room: import("./store.js").Room) => void, open: () => void, palette: () => void, help: () => void,
  *   escape: () => void, theme: () => void, side: () => void, zoom: (factor: number) => void, pan: (views: number) => void, letters: () => void, builtIn: () => void,
- *   label: () => void, editLabel: () => void, saveLabels: () => void, liveEnd: () => void, liveSave: () => void, connect: () => void, simulate: () => void}} page
+ *   label: () => void, editLabel: () => void, saveLabels: () => void, liveEnd: () => void, liveSave: () => void, connect: () => void, simulate: () => void, train: () => void}} page
  * @returns {Action[]}
  */
 export function makeActions(player, page) {
@@ -62,6 +62,7 @@ export function makeActions(player, page) {
     { id: "escape", name: "Close what is open", keys: "Esc", matches: plain("Escape"), anywhere: true, run: page.escape },
     { id: "board-connect", name: "Connect a board", run: page.connect },
     { id: "board-simulate", name: "Use the simulated board", run: page.simulate },
+    { id: "train", name: "Train a head", run: page.train },
     { id: "built-in", name: "Open the built-in recording", run: page.builtIn },
     { id: "theme", name: "Theme: system, light, dark", run: page.theme },
     { id: "side", name: "Inspector: show or fold", run: page.side },

@@ -37,11 +37,20 @@
 /** @typedef {import("../pkg/wasm_core.js").ParityReport} ParityReport */
 /** @typedef {import("../pkg/wasm_core.js").CheckReport} CheckReport */
 
+/** @typedef {import("../pkg/wasm_core.js").StudySettings} StudySettings */
+/** @typedef {import("../pkg/wasm_core.js").StudyView} StudyView */
+/** @typedef {import("../pkg/wasm_core.js").StudyPart} StudyPart */
+/** @typedef {import("../pkg/wasm_core.js").StudyRun} StudyRun */
+/** @typedef {import("../pkg/wasm_core.js").StudyOutcome} StudyOutcome */
+
 /**
- * Every method of the worker's Lab, answered by a promise.
- * @typedef {{[K in Exclude<keyof WasmLab, "free" | symbol>]:
- *   WasmLab[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : never}} LabClient
+ * Every method of what a worker owns, answered by a promise.
+ * @template T
+ * @typedef {{[K in Exclude<keyof T, "free" | symbol>]:
+ *   T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : never}} Client
  */
+/** @typedef {Client<WasmLab>} LabClient */
+/** @typedef {Client<import("../pkg/wasm_core.js").Study>} StudyClient */
 
 /** A failure with the stable code that the advice table and the tests match on. */
 export class LabError extends Error {
@@ -79,7 +88,7 @@ async function start() {
   if (typeof WebAssembly !== "object") {
     throw new LabError("page/no-wasm", "this browser has no WebAssembly");
   }
-  const lab = startWorker();
+  const lab = /** @type {LabClient} */ (startWorker(new Worker(new URL("./worker/lab-worker.js", import.meta.url), { type: "module", name: "lab" })));
   try {
     const wasm = await import("../pkg/wasm_core.js");
     await wasm.default();
@@ -89,9 +98,13 @@ async function start() {
   }
 }
 
-/** @returns {LabClient} */
-function startWorker() {
-  const worker = new Worker(new URL("./worker/lab-worker.js", import.meta.url), { type: "module", name: "lab" });
+/** Starts the worker that trains: a third instance, so that the rooms do not wait for it. @returns {StudyClient} */
+export function startStudy() {
+  return /** @type {StudyClient} */ (startWorker(new Worker(new URL("./worker/train-worker.js", import.meta.url), { type: "module", name: "train" })));
+}
+
+/** @param {Worker} worker @returns {unknown} */
+function startWorker(worker) {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: LabError) => void}>} */
   const waiting = new Map();
   let next = 1;
@@ -121,7 +134,5 @@ function startWorker() {
       worker.postMessage({ id, op, args }, transfer);
     });
   }
-  return /** @type {LabClient} */ (
-    new Proxy({}, { get: (_, op) => (typeof op === "string" && op !== "then" ? (/** @type {unknown[]} */ ...args) => call(op, args) : undefined) })
-  );
+  return new Proxy({}, { get: (_, op) => (typeof op === "string" && op !== "then" ? (/** @type {unknown[]} */ ...args) => call(op, args) : undefined) });
 }

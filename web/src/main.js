@@ -16,6 +16,7 @@ import { mountRecording } from "./rooms/recording.js";
 import { initialState, Store } from "./store.js";
 import { recall, remember, startTheme } from "./theme.js";
 import { mountTimeline } from "./timeline.js";
+import { Training } from "./training.js";
 import { button, byId, h, icon } from "./ui/dom.js";
 import { keepBadge } from "./ui/badge.js";
 import { Notices } from "./ui/notices.js";
@@ -36,6 +37,7 @@ import { listen } from "./ui/shortcuts.js";
  * @property {AbortSignal} signal
  * @property {import("./live.js").Live} live
  * @property {import("./labels.js").Labels} labels
+ * @property {Training} training
  */
 
 const BUILT_IN = "fixtures/recordings/walking_esp32_107hz.csv";
@@ -71,7 +73,7 @@ async function main() {
   const labels = createLabels(shared);
   const live = createLive({ ...shared, labels });
   /** @type {Ctx} */
-  const ctx = { ...shared, labels, live, board: createBoard(shared, live) };
+  const ctx = { ...shared, labels, live, board: createBoard(shared, live), training: new Training({ ...shared, live }) };
   const opening = createOpening(ctx);
 
   const setLetters = (/** @type {boolean} */ letters) => {
@@ -98,10 +100,11 @@ async function main() {
     liveSave: () => void live.save(),
     connect: () => void ctx.board.connect(),
     simulate: () => void ctx.board.simulate(),
+    train: () => store.update({ room: "model", modelView: "train" }),
   });
-  addEventListener("beforeunload", (event) => { if (live.running() || store.state.unsaved) event.preventDefault(); }, { signal });
+  addEventListener("beforeunload", (event) => { if (live.running() || store.state.unsaved || ctx.training.locked) event.preventDefault(); }, { signal });
   listen(actions, store, signal);
-  acceptDrops((files) => void opening.openFiles(files), signal);
+  acceptDrops((files) => void (store.state.room === "model" && store.state.modelView === "train" ? ctx.training.add(files) : opening.openFiles(files)), signal);
   fillBar(ctx, { open: opening.choose, palette: () => openPalette(actions), help: () => openHelp(actions, store, setLetters), side });
   fillRooms(ctx, opening);
   mountTimeline(byId("timeline"), ctx);

@@ -19,6 +19,8 @@ const BLOB_LIMIT_BYTES = 64 << 20;
 export function createOpening({ lab, store, player, journal, notices, live, labels }) {
   /** @type {{cancelled: boolean, done: Promise<void>} | null} */
   let current = null;
+  /** The file of the open recording; of a live one there is none. @type {Source | null} */
+  let source = null;
 
   /**
    * Has the worker change to another recording or stream and makes that the one that the page shows.
@@ -71,6 +73,7 @@ export function createOpening({ lab, store, player, journal, notices, live, labe
       const left = await live.leaving();
       const info = await adopt(() => lab.openFinish());
       left();
+      source = file;
       performance.measure("lab:open", { start: started });
       const { skipped, sentences } = await lab.doctor();
       const lost = Object.entries(skipped).map(([reason, count]) => `${integer(count)} ${reason}`).join(", ");
@@ -113,7 +116,8 @@ export function createOpening({ lab, store, player, journal, notices, live, labe
       if (file.size > BLOB_LIMIT_BYTES) throw new LabError("page/blob-too-large", `the file has ${bytes(file.size)}, a weight blob has at most ${bytes(BLOB_LIMIT_BYTES)}`);
       const content = new Uint8Array(await readPiece(file, 0, file.size));
       const blob = await lab.blobOpen(file.name, content);
-      store.update({ blob, pipeline: await lab.pipeline(), room: "model" });
+      // Its pipeline and pairs may be other ones than before.
+      store.update({ blob, pipeline: await lab.pipeline(), room: "model", modelView: "weights", revision: store.state.revision + 1 });
       journal.add("info", `opened weights ${file.name}: ${integer(blob.bytes)} bytes, CRC-32 ${blob.crc32Hex}`);
       return true;
     } catch (error) {
@@ -154,7 +158,7 @@ export function createOpening({ lab, store, player, journal, notices, live, labe
     input.click();
   }
 
-  return { adopt, openRecording, openBlob, openFiles, choose, busy: () => current !== null };
+  return { adopt, openRecording, openBlob, openFiles, choose, busy: () => current !== null, source: () => (source?.name === store.state.recording?.name ? source : null) };
 }
 
 /** @param {Source} file @param {number} start @param {number} [length] */

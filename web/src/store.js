@@ -32,6 +32,7 @@ import { initialPattern } from "./patterns.js";
  *   pipeline: import("./lab.js").PipelineInfo | null,
  *   blob: import("./lab.js").BlobInfo | null,
  *   attention: AttentionSettings,
+ *   modelView: "weights" | "train",
  *   sideOpen: boolean,
  *   board: import("./board.js").BoardView,
  * }} State
@@ -64,6 +65,7 @@ export function initialState() {
     pipeline: null,
     blob: null,
     attention: { ...initialPattern(), n: 256, head: -1, layer: 0, magnitude: 0 },
+    modelView: "weights",
     sideOpen: true,
     board: noBoard(),
   };

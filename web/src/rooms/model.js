@@ -1,12 +1,13 @@
 // @ts-check
 // The Model room: the open weight blob, byte by byte and matrix by matrix; new, open, convert, download.
 import { download } from "../ui/download.js";
-import { button, facts, h, table } from "../ui/dom.js";
+import { button, facts, h, segmented, table } from "../ui/dom.js";
 import { count, fileName, integer, significant } from "../ui/format.js";
 import { latest } from "../ui/latest.js";
 import { createPlot } from "../ui/plot.js";
 import { createRasterPlot } from "../ui/raster.js";
 import { mountModelSide } from "./model-side.js";
+import { mountTraining } from "./training.js";
 
 /** @typedef {import("../lab.js").BlobInfo} BlobInfo */
 const BINS = 48;
@@ -18,7 +19,7 @@ export function blobFileName({ name, shape, dtype, seedHex }, ending = ".rvne") 
   return fileName(`head-${[inputDim, qHeads, kvHeads, headDim, layers, classes].join("x")}-${dtype}${seedHex ? `-seed-${seedHex}` : ""}${ending}`);
 }
 
-/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {{choose: () => void}} opening */
+/** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {import("../opening.js").Opening} opening */
 export function mountModel(root, side, ctx, opening) {
   const { lab, wasm, store, signal, fail, journal } = ctx;
   let matrix = 0;
@@ -59,10 +60,21 @@ export function mountModel(root, side, ctx, opening) {
   const tensors = button("As .safetensors", () => void saveTensors(), { class: "button", id: "blob-safetensors" });
   const section = (/** @type {string} */ title, /** @type {HTMLElement} */ body, /** @type {HTMLElement[]} */ ...tools) =>
     h("section", { class: "card" }, h("header", null, h("h2", null, title), ...tools), body);
-  root.append(h("div", { class: "model-room" },
+  const views = segmented("What the room shows", /** @type {["weights" | "train", string][]} */ ([["weights", "Weights"], ["train", "Train"]]), "weights", (modelView) => store.update({ modelView }));
+  const train = h("div", { class: "model-room train-room", hidden: true });
+  const sides = { weights: h("div"), train: h("div", { hidden: true }) };
+  mountTraining(train, sides.train, ctx, opening);
+  const weights = h("div", { class: "model-room" },
     h("div", { class: "column" }, section("Weights", card, tensors, save), section("Header", header), section("Trailer records", records)),
-    h("div", { class: "column" }, section("Matrices", matrices), h("div", { class: "matrix-plots" }, histogram.root, heatMap.root))));
-  mountModelSide(side, ctx, opening);
+    h("div", { class: "column" }, section("Matrices", matrices), h("div", { class: "matrix-plots" }, histogram.root, heatMap.root)));
+  root.append(h("div", { class: "model-views" }, views.root), weights, train);
+  store.watch(["modelView"], ({ modelView }) => {
+    views.set(modelView);
+    weights.hidden = sides.weights.hidden = modelView !== "weights";
+    train.hidden = sides.train.hidden = modelView !== "train";
+  }, signal);
+  side.append(sides.weights, sides.train);
+  mountModelSide(sides.weights, ctx, opening);
 
   async function saveBlob() {
     const { blob } = store.state;

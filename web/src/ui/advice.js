@@ -151,6 +151,8 @@ const FAMILIES = [
   [/^dataset\/(one-class|no-window)$/, { means: "There are too few windows of different classes to learn a difference.", todo: "Add recordings of another class, or make windows shorter." }],
   [/^dataset\/(one-recording|untested-class|imbalance)$/, { means: "The figures will say little about this class on another day.", todo: "Record it again, best at another time." }],
   [/^dataset\/unknown-class$/, { means: "A head can only name classes that it was trained on.", todo: "Rename the label as it is called in training, or leave these stretches out." }],
+  [/^study\/(no-recording|not-ready|not-training|too-many|index|not-opening)$/, { means: "There is nothing that can be trained yet.", todo: "See what the Train view says above its button." }],
+  [/^study\/(no-such-name|other-recording)$/, { means: "A label file belongs to the recording that it names.", todo: "Add that recording too, then its labels again." }],
   [/^dataset\//, { means: "The frames of a recording do not suit training.", todo: "Look at the recording in the doctor, or choose other feature settings." }],
   [/^train\//, { means: "A head cannot be trained with these settings.", todo: "Change what the message names: classes, recordings, size or pattern." }],
   [/^packet\//, { means: "A message of a board does not follow its format.", todo: "Check that board and lab have the same version." }],

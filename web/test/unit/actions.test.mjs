@@ -9,7 +9,7 @@ const note = (/** @type {string} */ name) => (/** @type {unknown[]} */ ...args) 
 const actions = makeActions(
   { toggle: note("toggle"), stepFrames: note("frames"), stepSeconds: note("seconds"), home: note("home"), end: note("end"), faster: note("faster"), loop: note("loop"), follow: note("follow") },
   { room: note("room"), open: note("open"), palette: note("palette"), help: note("help"), escape: note("escape"), theme: note("theme"), side: note("side"), letters: note("letters"), zoom: note("zoom"), pan: note("pan"), builtIn: note("built-in"),
-    label: note("label"), editLabel: note("edit-label"), saveLabels: note("save-labels"), liveEnd: note("live-end"), liveSave: note("live-save"), connect: note("connect"), simulate: note("simulate") });
+    label: note("label"), editLabel: note("edit-label"), saveLabels: note("save-labels"), liveEnd: note("live-end"), liveSave: note("live-save"), connect: note("connect"), simulate: note("simulate"), train: note("train") });
 
 /** @param {string} key @param {{ctrl?: boolean, shift?: boolean, editing?: boolean, letters?: boolean}} [how] */
 function press(key, { ctrl = false, shift = false, editing = false, letters = true } = {}) {

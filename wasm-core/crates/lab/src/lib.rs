@@ -23,4 +23,5 @@ pub mod recording;
 pub mod replay;
 pub mod session;
 pub mod sim;
+pub mod study;
 pub mod train;

@@ -26,6 +26,34 @@ pub fn by_recording(all: &Windows, share: f32, seed: u64) -> Vec<usize> {
     chosen
 }
 
+/// Proposes recordings to test on, from the last one backwards: first those with a class that none
+/// before them brings, then any, up to about `share` of all windows.
+///
+/// One is taken only if every class that it has is left to train on. Returns the numbers of the
+/// tapes, ascending; nothing where no recording can be spared.
+pub fn last_recordings(all: &Windows, share: f32) -> Vec<usize> {
+    let wanted = (all.cuts.len() as f32 * share) as usize;
+    let (mut left, mut taken, mut chosen) = (all.counts(), vec![0; all.classes.len()], Vec::new());
+    for new_classes in [true, false] {
+        for tape in (0..all.tapes.len()).rev() {
+            let counts = all.counts_of(tape);
+            let windows: usize = counts.iter().sum();
+            let spares = left.iter().zip(&counts).all(|(left, count)| *count == 0 || left > count);
+            let brings = taken.iter().zip(&counts).any(|(taken, count)| *taken == 0 && *count > 0);
+            let fits = taken.iter().sum::<usize>() + windows <= wanted;
+            let takes = if new_classes { brings } else { fits };
+            if windows == 0 || !spares || !takes || chosen.contains(&tape) {
+                continue;
+            }
+            left.iter_mut().zip(&counts).for_each(|(left, count)| *left -= count);
+            taken.iter_mut().zip(&counts).for_each(|(taken, count)| *taken += count);
+            chosen.push(tape);
+        }
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
 /// Parts a set by recording: the windows of `test` tapes go to the second.
 pub fn part(all: &Windows, test: &[usize]) -> (Windows, Windows) {
     let of = |in_test: bool| {

@@ -19,6 +19,8 @@ const MAX_NUMBERS: usize = 32 << 20;
 const MAX_PART_ROWS: usize = 1 << 16;
 /// Bands in the default pipeline: what the default model reads.
 const DEFAULT_BANDS: u16 = 16;
+/// Of a running mean that was not asked for, in seconds.
+const DEFAULT_TIME_CONSTANT_S: f32 = 2.0;
 /// The rates that the default pipeline chooses from.
 const DEFAULT_RATES_HZ: [f32; 6] = [50.0, 25.0, 20.0, 10.0, 5.0, 2.0];
 
@@ -55,6 +57,24 @@ pub struct PipelineAsk {
 }
 
 impl PipelineAsk {
+    /// Returns what a pipeline asks for, without its useful pairs.
+    pub fn of_config(config: &PipelineConfig) -> Self {
+        let (mean_removal, time_constant_s) = match config.mean_removal {
+            MeanRemoval::None => (Removal::None, DEFAULT_TIME_CONSTANT_S),
+            MeanRemoval::Window => (Removal::Window, DEFAULT_TIME_CONSTANT_S),
+            MeanRemoval::Exponential { time_constant_s } => (Removal::Exponential, time_constant_s),
+        };
+        Self {
+            bands: config.bands,
+            divide_by_mean: config.divide_by_mean,
+            mean_removal,
+            time_constant_s,
+            rate_hz: config.rate_hz,
+            lags: config.lags.clone(),
+            lag_absolute: config.lag_absolute,
+        }
+    }
+
     /// Returns the pipeline for a stream's kind and useful pairs. A feature state has no
     /// subcarriers: the steps that need them are left out.
     pub fn config(&self, kind: StreamKind, useful: &[u16]) -> PipelineConfig {
@@ -318,6 +338,35 @@ impl Session {
         window
     }
 
+    /// Takes over the pipeline that the open model states, and its useful pairs.
+    pub(super) fn adopt_models_pipeline(&mut self) {
+        let Some(config) =
+            self.model.as_ref().and_then(|model| model.blob.trailer.pipeline.as_ref())
+        else {
+            return;
+        };
+        self.pipeline = Some(PipelineAsk::of_config(config));
+        if let Some(open) = &mut self.open {
+            open.features = None;
+        }
+        self.adopt_models_pairs();
+    }
+
+    /// Chooses the pairs that the open model's pipeline names, where the open stream has them. An
+    /// automatic mask that names the same stays automatic.
+    pub(super) fn adopt_models_pairs(&mut self) {
+        let config = self.model.as_ref().and_then(|model| model.blob.trailer.pipeline.as_ref());
+        let (Some(config), Some(open)) = (config, &mut self.open) else { return };
+        let count = open.map.subcarriers.len();
+        let has = config.useful.iter().all(|pair| usize::from(*pair) < count);
+        let is_state = open.stream().kind == StreamKind::FeatureState;
+        if config.useful.is_empty() || is_state || !has || config.useful == open.useful {
+            return;
+        }
+        open.mask = Some(config.useful.clone());
+        open.refresh();
+    }
+
     /// The pipeline that was chosen, as long as the recording's pairs suit it; else the default.
     pub(super) fn pipeline_ask(&self) -> Result<PipelineAsk> {
         let open = self.opened()?;
@@ -336,7 +385,7 @@ impl Open {
             bands: DEFAULT_BANDS.min(u16::try_from(self.useful.len()).unwrap_or(DEFAULT_BANDS)),
             divide_by_mean: true,
             mean_removal: Removal::Window,
-            time_constant_s: 2.0,
+            time_constant_s: DEFAULT_TIME_CONSTANT_S,
             rate_hz: DEFAULT_RATES_HZ.into_iter().find(|usual| *usual <= rate).unwrap_or(0.0),
             lags: Vec::new(),
             lag_absolute: false,

@@ -197,6 +197,7 @@ impl Session {
         self.open = Some(Open::new(recording)?);
         (self.running, self.marks) = (None, LabelSet::default());
         self.ongoing = Ongoing::default();
+        self.adopt_models_pairs();
         self.recording()
     }
 

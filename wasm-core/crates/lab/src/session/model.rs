@@ -93,7 +93,8 @@ impl Session {
         self.set_model(Model::new(&name, blob, bytes, Some(ask.seed))?)
     }
 
-    /// Opens a blob from the bytes of a file, `.rvne` or `.safetensors`; the content tells which.
+    /// Opens a blob from the bytes of a file, `.rvne` or `.safetensors`; the content tells which. A
+    /// pipeline that it states becomes the pipeline in use, with its pairs: so it was trained.
     ///
     /// # Errors
     ///
@@ -102,10 +103,13 @@ impl Session {
         if bridge::looks_like_safetensors(bytes) {
             let blob = bridge::import(bytes)?;
             let bytes = blob.encode()?;
-            return self.set_model(Model::new(name, blob, bytes, None)?);
+            self.set_model(Model::new(name, blob, bytes, None)?)?;
+        } else {
+            let blob = WeightBlob::parse(bytes)?;
+            self.set_model(Model::new(name, blob, bytes.to_vec(), None)?)?;
         }
-        let blob = WeightBlob::parse(bytes)?;
-        self.set_model(Model::new(name, blob, bytes.to_vec(), None)?)
+        self.adopt_models_pipeline();
+        Ok(&self.need_model()?.view)
     }
 
     /// Describes the open model.
