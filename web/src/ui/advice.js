@@ -154,6 +154,8 @@ const FAMILIES = [
   [/^study\/(no-recording|not-ready|not-training|too-many|index|not-opening)$/, { means: "There is nothing that can be trained yet.", todo: "See what the Train view says above its button." }],
   [/^study\/(no-such-name|other-recording)$/, { means: "A label file belongs to the recording that it names.", todo: "Add that recording too, then its labels again." }],
   [/^dataset\//, { means: "The frames of a recording do not suit training.", todo: "Look at the recording in the doctor, or choose other feature settings." }],
+  [/^train\/teacher-saw-test$/, { means: "The teacher was trained on a recording that the student is tested on: what it teaches may be the answer.", todo: "Train the teacher on the training recordings alone." }],
+  [/^train\/teacher-/, { means: "This head cannot teach these windows.", todo: "Take a teacher that was trained on the same recordings, rate and classes." }],
   [/^train\//, { means: "A head cannot be trained with these settings.", todo: "Change what the message names: classes, recordings, size or pattern." }],
   [/^packet\//, { means: "A message of a board does not follow its format.", todo: "Check that board and lab have the same version." }],
   [/^node\/upload-/, { means: "Weights on their way to the board did not arrive as they were sent. The board still runs the old ones.", todo: "Send them again." }],

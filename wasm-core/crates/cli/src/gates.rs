@@ -146,6 +146,7 @@ impl Ask {
             ("--out", self.out.is_some()),
             ("--seeds", self.seeds != 1),
             ("--random-split", self.random_split),
+            ("--teacher", self.teacher.is_some()),
         ];
         match said.iter().find(|(_, said)| *said) {
             Some((option, _)) => {

@@ -21,6 +21,7 @@ mod labelled;
 mod pattern;
 mod scores;
 mod train;
+mod train_report;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -76,13 +77,15 @@ usage:
             [--merge-labels MAP.json] [--window 50] [--hop 25] [--rate HZ] [--pattern dense|PATTERN]
             [pattern options] [--pooling mean|last] [--size small|node|large] [--epochs N]
             [--seed 1] [--seeds 1] [--balance] [--contrast] [--f32] [--out BLOB] [--json]
+            [--teacher BLOB [--temperature T] [--soft SHARE]]
       train a head on labelled recordings and test it on others: accuracy, macro F1, confusion, and
       what the largest class and a classical method come to on the same windows; with --seeds N the
       mean over N seeds. --hold-out tests on whole recordings of --train; --random-split also shows
       what holding out single windows would claim, which is too much. Labels are those of
       FILE.labels.json, else of the frames, else of RuView's side file, else the letters that the
       file's name starts with; MAP.json renames them, an object of old and new names, null for none.
-      --contrast adds the contrastive objective over two views of each window.
+      --contrast adds the contrastive objective over two views of each window. --teacher is a trained
+      head, as a rule a larger one, whose softmax at a temperature is learned beside the labels.
       The pattern's own --window is called --attn-window here
 
   csi eval BLOB FILE... [--merge-labels MAP.json] [--hop N] [--json]

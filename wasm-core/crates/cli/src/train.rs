@@ -1,6 +1,5 @@
 //! `csi train`: labelled recordings in, a weight blob and honest figures out.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -10,19 +9,21 @@ use csi_lab::dataset::{
 use csi_lab::pattern::Pattern;
 use csi_lab::recording::Stream;
 use csi_lab::train::baseline::{Convolutions, majority};
-use csi_lab::train::{Contrast, Objective, Size, TrainConfig, TrainError, Trainer, evaluate};
+use csi_lab::train::{
+    Contrast, Objective, Size, Soft, TrainConfig, TrainError, Trainer, evaluate, saw,
+};
 use csi_temporal::feature::PipelineConfig;
 use csi_temporal::head::TemporalHead;
 use csi_temporal::rvne::{Dtype, Pooling, WeightBlob};
-use serde::Serialize;
 
 use crate::args::{Args, Item, unknown_option};
 use crate::doctor::to_json;
 use crate::error::CliError;
 use crate::files;
-use crate::labelled::{LabelMap, Labelled, RecordingReport, only_warnings, tapes};
+use crate::labelled::{LabelMap, Labelled, only_warnings, tapes};
 use crate::pattern::PatternOptions;
 use crate::scores::ScoreReport;
+use crate::train_report::{Report, TeacherReport, for_people, mean_and_spread};
 
 /// What was asked for.
 #[derive(Default)]
@@ -38,6 +39,10 @@ pub struct Ask {
     hop: Option<usize>,
     rate_hz: Option<f32>,
     pub config: TrainConfig,
+    /// The blob that teaches.
+    pub teacher: Option<PathBuf>,
+    temperature: Option<f32>,
+    soft: Option<f32>,
     epochs: Option<usize>,
     pub seeds: u64,
     pub dtype: Dtype,
@@ -47,57 +52,20 @@ pub struct Ask {
     pub times: bool,
 }
 
-/// Everything that a run found.
-#[derive(Serialize)]
-struct Report {
-    classes: Vec<String>,
-    window_rows: usize,
-    hop_rows: usize,
-    rate_hz: f32,
-    pattern: String,
-    parameters: usize,
-    blob_bytes: usize,
-    dtype: &'static str,
-    feature_dim: usize,
-    train_windows: usize,
-    test_windows: usize,
-    train: Vec<RecordingReport>,
-    test: Vec<RecordingReport>,
-    findings: Vec<Finding>,
-    epochs: usize,
-    /// The seed of the blob that was written, whose scores follow.
-    seed: u64,
-    train_seconds: f64,
-    train_loss: f32,
-    /// Null without a test recording, like all below.
-    accuracy: Option<f64>,
-    macro_f1: Option<f64>,
-    /// Always saying the class with most training windows.
-    majority_baseline: Option<f64>,
-    /// Random convolutions and ridge regression on the same windows.
-    classical_baseline: Option<f64>,
-    scores: Option<ScoreReport>,
-    /// What the same training comes to when single windows are held out at random, neighbours of
-    /// training windows: shown to be distrusted. Null unless asked for.
-    random_split_accuracy: Option<f64>,
-    /// Accuracy of every seed, the first being `seed`.
-    accuracies: Vec<f64>,
-    mean_accuracy: Option<f64>,
-    /// Standard deviation over the seeds; null for one.
-    accuracy_spread: Option<f64>,
-}
-
 /// Trains, tests and writes.
 pub fn run(args: Args) -> Result<String, CliError> {
     let mut ask = ask(args)?;
     if ask.times {
         return Err(unknown_option("times"));
     }
-    let Sets { train_files, test_files, config, train, test, findings } = Sets::read(&ask)?;
+    let teacher = teacher(&ask)?;
+    let Sets { train_files, test_files, config, train, test, mut findings } = Sets::read(&ask)?;
+    findings.extend(teacher.as_ref().and_then(|(teacher, _)| saw(teacher, &test)));
     ask.settle_epochs(train.cuts.len());
 
     let started = Instant::now();
-    let Trained { blob, loss, parameters } = trained(&train, ask.config, ask.dtype)?;
+    let taught = |train: &Windows, config| taught(train, config, ask.dtype, teacher.as_ref());
+    let Trained { blob, exact, loss, parameters } = taught(&train, ask.config)?;
     let train_seconds = started.elapsed().as_secs_f64();
     let bytes = encoded(&blob)?;
     if let Some(out) = &ask.out {
@@ -106,18 +74,26 @@ pub fn run(args: Args) -> Result<String, CliError> {
     let has_test = !test.cuts.is_empty();
     let scores = if has_test { Some(scored(&blob, &test)?) } else { None };
     let mut accuracies: Vec<f64> = scores.iter().map(|scores| scores.accuracy).collect();
+    let mut in_f32 = Vec::new();
     if has_test {
+        in_f32.push(scored(&exact, &test)?.accuracy);
         for seed in 1..ask.seeds {
             let config = TrainConfig { seed: ask.config.seed.wrapping_add(seed), ..ask.config };
-            accuracies.push(scored(&trained(&train, config, ask.dtype)?.blob, &test)?.accuracy);
+            let another = taught(&train, config)?;
+            accuracies.push(scored(&another.blob, &test)?.accuracy);
+            in_f32.push(scored(&another.exact, &test)?.accuracy);
         }
     }
     let random_split_accuracy = match ask.random_split && has_test {
-        true => Some(random_split(&train, &test, &ask)?),
+        true => {
+            let (train, test) = random_split(&train, &test, &ask);
+            Some(scored(&taught(&train, ask.config)?.blob, &test)?.accuracy)
+        }
         false => None,
     };
     let classical = has_test.then(|| Convolutions::fit(&train, ask.config.seed)).flatten();
     let (mean, spread) = mean_and_spread(&accuracies);
+    let (f32_mean, _) = mean_and_spread(&in_f32);
     let reports = |of: &[Labelled], windows: &Windows| {
         of.iter().enumerate().map(|(tape, one)| one.report(windows, tape)).collect()
     };
@@ -127,6 +103,13 @@ pub fn run(args: Args) -> Result<String, CliError> {
         hop_rows: train.spec.hop,
         rate_hz: config.rate_hz,
         pattern: ask.config.pattern.map_or("dense".to_owned(), |pattern| pattern.to_string()),
+        teacher: ask.teacher.as_deref().zip(teacher.as_ref()).map(|(file, (_, soft))| {
+            TeacherReport {
+                file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                temperature: soft.temperature,
+                share: soft.share,
+            }
+        }),
         parameters,
         blob_bytes: bytes.len(),
         dtype: ask.dtype.name(),
@@ -149,6 +132,8 @@ pub fn run(args: Args) -> Result<String, CliError> {
         accuracies,
         mean_accuracy: mean,
         accuracy_spread: spread,
+        f32_mean_accuracy: f32_mean,
+        rounding_change: mean.zip(f32_mean).map(|(mean, exact)| mean - exact),
     };
     if ask.json { to_json(&report) } else { Ok(for_people(&report, ask.out.as_deref())) }
 }
@@ -247,6 +232,9 @@ pub fn ask(mut args: Args) -> Result<Ask, CliError> {
             "seed" => ask.config.seed = args.value("seed")?,
             "seeds" => ask.seeds = args.value("seeds")?,
             "epochs" => ask.epochs = Some(args.value("epochs")?),
+            "teacher" => ask.teacher = Some(args.path()?),
+            "temperature" => ask.temperature = Some(args.value("temperature")?),
+            "soft" => ask.soft = Some(args.value("soft")?),
             "balance" => ask.config.balance = true,
             "contrast" => ask.config.objective = Objective::Both(Contrast::default()),
             "f32" => ask.dtype = Dtype::F32,
@@ -265,6 +253,9 @@ pub fn ask(mut args: Args) -> Result<Ask, CliError> {
     }
     if ask.hold_out.is_some() && !ask.test.is_empty() {
         return Err(CliError::usage("--hold-out chooses test recordings; leave --test away"));
+    }
+    if ask.teacher.is_none() && (ask.temperature.is_some() || ask.soft.is_some()) {
+        return Err(CliError::usage("--temperature and --soft are a teacher's; see --teacher"));
     }
     ask.spec.hop = ask.hop.unwrap_or(ask.spec.len.div_ceil(2));
     ask.config.pattern = match name.as_str() {
@@ -289,18 +280,31 @@ fn pipeline(train: &[Labelled], ask: &Ask) -> Result<PipelineConfig, CliError> {
     Ok(pipeline.config(first.kind, &common_pairs(&streams)))
 }
 
-/// Trains on all recordings but a random part of their windows, as large as the test set.
-fn random_split(train: &Windows, test: &Windows, ask: &Ask) -> Result<f64, CliError> {
+/// Parts all windows at random, as many to test on as the test set has.
+fn random_split(train: &Windows, test: &Windows, ask: &Ask) -> (Windows, Windows) {
     let tapes = train.tapes.iter().chain(&test.tapes).cloned().collect();
     let all = Windows::cut_for(tapes, ask.spec, &train.classes);
     let share = test.cuts.len() as f32 / all.cuts.len() as f32;
-    let (train, test) = split::at_random(&all, share, ask.config.seed);
-    Ok(scored(&trained(&train, ask.config, ask.dtype)?.blob, &test)?.accuracy)
+    split::at_random(&all, share, ask.config.seed)
+}
+
+/// Reads the teacher.
+fn teacher(ask: &Ask) -> Result<Option<(WeightBlob, Soft)>, CliError> {
+    let Some(path) = &ask.teacher else { return Ok(None) };
+    let blob = WeightBlob::parse(&files::read(path)?).map_err(|e| CliError::input(path, e))?;
+    let Soft { temperature, share } = Soft::default();
+    let soft = Soft {
+        temperature: ask.temperature.unwrap_or(temperature),
+        share: ask.soft.unwrap_or(share),
+    };
+    Ok(Some((blob, soft)))
 }
 
 /// What training came to.
 pub struct Trained {
     pub blob: WeightBlob,
+    /// The same before it was rounded.
+    exact: WeightBlob,
     /// Over the last epoch.
     loss: f32,
     pub parameters: usize,
@@ -308,13 +312,27 @@ pub struct Trained {
 
 /// Trains to the end.
 pub fn trained(train: &Windows, config: TrainConfig, dtype: Dtype) -> Result<Trained, CliError> {
+    taught(train, config, dtype, None)
+}
+
+/// Trains to the end, by a teacher if there is one.
+fn taught(
+    train: &Windows,
+    config: TrainConfig,
+    dtype: Dtype,
+    teacher: Option<&(WeightBlob, Soft)>,
+) -> Result<Trained, CliError> {
     let refused = |e: TrainError| CliError::usage(format!("{e} ({})", e.code()));
     let mut trainer = Trainer::new(train.clone(), config).map_err(refused)?;
+    if let Some((teacher, soft)) = teacher {
+        trainer = trainer.with_teacher(teacher, *soft).map_err(refused)?;
+    }
     let progress = trainer.step(usize::MAX);
-    let mut blob = trainer.blob().to_dtype(dtype).0;
+    let exact = trainer.blob();
+    let mut blob = exact.to_dtype(dtype).0;
     let made = format!("csi-lab {}", env!("CARGO_PKG_VERSION"));
     blob.trailer.provenance = Some(trainer.provenance(&made));
-    Ok(Trained { blob, loss: progress.loss, parameters: trainer.parameters() })
+    Ok(Trained { blob, exact, loss: progress.loss, parameters: trainer.parameters() })
 }
 
 fn encoded(blob: &WeightBlob) -> Result<Vec<u8>, CliError> {
@@ -328,65 +346,4 @@ fn scored(blob: &WeightBlob, windows: &Windows) -> Result<ScoreReport, CliError>
     let head = TemporalHead::from_blob(&blob).map_err(|e| failed(&e))?;
     let scores = evaluate::score(&head, head.backend(), windows).map_err(|e| failed(&e))?;
     Ok(scores.into())
-}
-
-fn mean_and_spread(numbers: &[f64]) -> (Option<f64>, Option<f64>) {
-    let count = numbers.len() as f64;
-    if numbers.is_empty() {
-        return (None, None);
-    }
-    let mean = numbers.iter().sum::<f64>() / count;
-    let squares = numbers.iter().map(|number| (number - mean) * (number - mean)).sum::<f64>();
-    (Some(mean), (count > 1.0).then(|| (squares / (count - 1.0)).sqrt()))
-}
-
-fn for_people(report: &Report, out: Option<&std::path::Path>) -> String {
-    let mut text = String::new();
-    let from = |recordings: &[RecordingReport]| recordings.len();
-    let _ = writeln!(
-        text,
-        "{} windows of {} rows from {} recordings to train on, {} from {} to test on; {} classes",
-        report.train_windows,
-        report.window_rows,
-        from(&report.train),
-        report.test_windows,
-        from(&report.test),
-        report.classes.len()
-    );
-    for finding in &report.findings {
-        let _ = writeln!(text, "note: {}", finding.text);
-    }
-    let _ = writeln!(
-        text,
-        "{} parameters, {}, {} epochs in {:.1} s, loss {:.3}",
-        report.parameters, report.pattern, report.epochs, report.train_seconds, report.train_loss
-    );
-    match &report.scores {
-        None => text.push_str("no test recording, so no accuracy is known\n"),
-        Some(scores) => {
-            text.push_str(&scores.for_people());
-            let figure = |of: Option<f64>| of.map_or("none".to_owned(), |of| format!("{of:.3}"));
-            let _ = writeln!(
-                text,
-                "baselines: largest class {}, random convolutions and ridge {}",
-                figure(report.majority_baseline),
-                figure(report.classical_baseline)
-            );
-            if let Some(random) = report.random_split_accuracy {
-                let _ = writeln!(
-                    text,
-                    "warning: with single windows held out at random it would seem to be {random:.3}: \
-                     neighbours of test windows, which share rows with them, were trained on"
-                );
-            }
-            if let (Some(mean), Some(spread)) = (report.mean_accuracy, report.accuracy_spread) {
-                let seeds = report.accuracies.len();
-                let _ = writeln!(text, "{seeds} seeds: {mean:.3}, standard deviation {spread:.3}");
-            }
-        }
-    }
-    if let Some(out) = out {
-        let _ = writeln!(text, "{} bytes written to {}", report.blob_bytes, out.display());
-    }
-    text
 }

@@ -81,6 +81,10 @@ fn a_head_is_trained_tested_written_and_evaluated_to_the_same_figure() {
     assert!(accuracy >= 0.9, "{report}");
     assert!(report["classical_baseline"].as_f64().expect("a figure") >= 0.9, "{report}");
     assert_eq!(report["accuracies"].as_array().map(Vec::len), Some(2));
+    let of = |name: &str| report[name].as_f64().expect("a figure");
+    let change = of("mean_accuracy") - of("f32_mean_accuracy");
+    assert_eq!((of("rounding_change"), report["dtype"].as_str()), (change, Some("f16")));
+    assert!(change.abs() < 0.1, "{report}");
     let bytes = std::fs::read(&out).expect("a blob");
     assert_eq!(report["blob_bytes"], bytes.len());
 
@@ -127,6 +131,54 @@ fn poisoned_test_recordings_change_no_byte() {
     assert_eq!(clean, blob(&format!("--test {poison}")));
     assert_eq!(clean, blob(""));
     assert_ne!(clean, blob("--seed 2"), "the bytes do depend on something");
+}
+
+/// A teacher changes the bytes, the same ones each time and whatever the test recordings hold. One
+/// that saw a test recording is warned of, one that does not fit is refused.
+#[test]
+fn a_teacher_is_heard_and_has_to_fit() {
+    let folder = scratch("teacher");
+    let [a, b, c] =
+        [1, 2, 3].map(|seed| recording(&folder, &format!("r{seed}.csv"), seed, 1.0, true));
+    let poison = recording(&folder, "poison.csv", 4, 29.0, true);
+    let path = |name: &str| folder.join(name).to_str().expect("path is UTF-8").to_owned();
+    let (teacher, out) = (path("teacher.rvne"), path("head.rvne"));
+    ok(&words(&format!(
+        "train --train {a} {b} --out {teacher} --size node --window 20 --epochs 8"
+    )));
+    let ask = format!("train --train {a} {b} {BRIEFLY} --out {out}");
+    let blob = |more: &str| {
+        let report = json(&words(&format!("{ask} {more}")));
+        (std::fs::read(&out).expect("a blob"), report)
+    };
+    let (alone, report) = blob("");
+    assert!(report["teacher"].is_null());
+    let heard = format!("--teacher {teacher} --temperature 3 --soft 0.75");
+    let (taught, report) = blob(&format!("{heard} --test {c}"));
+    assert_ne!(alone, taught);
+    assert_eq!(taught, blob(&format!("{heard} --test {poison}")).0);
+    let told = serde_json::json!({"file": "teacher.rvne", "temperature": 3.0, "share": 0.75});
+    assert_eq!((&report["teacher"], &report["findings"]), (&told, &serde_json::json!([])));
+    let shown = ok(&words(&format!("blob show {out} --json")));
+    assert!(shown.contains("temperature"), "provenance tells of the teacher: {shown}");
+
+    let student = format!("--window 20 --epochs 1 --size small --json --teacher {teacher}");
+    let saw = json(&words(&format!("train --train {c} --test {a} {student}")));
+    assert_eq!(saw["findings"][2]["code"], "train/teacher-saw-test", "{saw}");
+    std::fs::write(folder.join("map.json"), r#"{"walk": "run"}"#).expect("map written");
+    for (args, code) in [
+        (format!("{student} --merge-labels {}", path("map.json")), "train/teacher-classes"),
+        (format!("{student} --rate 50"), "train/teacher-features"),
+        (format!("{student} --temperature 0"), "train/teacher-share"),
+        (format!("{student} --soft 1.5"), "train/teacher-share"),
+        ("--soft 0.5".to_owned(), "--teacher"),
+        (format!("--teacher {a}"), "r1.csv"),
+    ] {
+        let sentence = refused(&words(&format!("train --train {a} {b} {args}")));
+        assert!(sentence.contains(code), "{args}: {sentence}");
+    }
+    let gates = refused(&words(&format!("gates --train {a} --test {b} --teacher {teacher}")));
+    assert!(gates.contains("teacher"), "{gates}");
 }
 
 #[test]

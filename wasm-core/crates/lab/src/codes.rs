@@ -263,6 +263,11 @@ pub const ALL: &[&str] = &[
     "train/no-windows",
     "train/one-class",
     "train/shape",
+    "train/teacher-classes",
+    "train/teacher-features",
+    "train/teacher-head",
+    "train/teacher-saw-test",
+    "train/teacher-share",
     "window/row-length",
     "window/size",
 ];

@@ -26,8 +26,7 @@ fn equal_finite_differences_for_every_number() {
     const LEN: usize = 13;
     for dims in shapes() {
         for (name, pattern) in patterns() {
-            let poolings = [Pooling::Mean, Pooling::Last];
-            for pooling in poolings.into_iter().take(if pattern.is_none() { 2 } else { 1 }) {
+            for pooling in [Pooling::Mean, Pooling::Last] {
                 let layout = Layout::new(dims);
                 let mut numbers = numbers(&layout, 7);
                 let rows = rows(LEN * dims.features, 8);

@@ -3,11 +3,11 @@
 use csi_lab::dataset::{WindowSpec, Windows};
 use csi_lab::train::baseline::{Convolutions, majority};
 use csi_lab::train::{
-    Augment, Contrast, Dims, Layout, Objective, Random, Size, TrainConfig, TrainError, Trainer,
-    evaluate, selftest,
+    Augment, Contrast, Dims, Layout, Objective, Random, Size, Soft, TrainConfig, TrainError,
+    Trainer, evaluate, selftest,
 };
 use csi_temporal::head::TemporalHead;
-use csi_temporal::rvne::{AttentionRecord, Dtype, Trailer};
+use csi_temporal::rvne::{AttentionRecord, Dtype, Trailer, WeightBlob};
 
 const SPEC: WindowSpec = WindowSpec { len: 20, hop: 10 };
 
@@ -155,4 +155,122 @@ fn named_sizes_fit_what_they_are_named_for() {
         assert!(bytes + (2 << 10) <= most, "{name}: {bytes} bytes");
     }
     assert_eq!([0, 400, 1000, 1_000_000].map(TrainConfig::epochs_for), [80, 80, 40, 15]);
+}
+
+fn trained(
+    windows: &Windows,
+    config: TrainConfig,
+    teacher: Option<(&WeightBlob, Soft)>,
+) -> WeightBlob {
+    let mut trainer = Trainer::new(windows.clone(), config).expect("windows");
+    if let Some((teacher, soft)) = teacher {
+        trainer = trainer.with_teacher(teacher, soft).expect("a teacher that fits");
+    }
+    trainer.step(usize::MAX);
+    trainer.blob()
+}
+
+/// The share of windows that two heads call the same.
+fn agreement(a: &WeightBlob, b: &WeightBlob, windows: &Windows) -> f64 {
+    let said = |blob: &WeightBlob| -> Vec<usize> {
+        let head = TemporalHead::from_blob(blob).expect("a head");
+        let logits = evaluate::logits(&head, head.backend(), windows).expect("logits");
+        let largest = |of: &Vec<f32>| {
+            (0..of.len()).max_by(|a, b| of[*a].total_cmp(&of[*b])).expect("classes")
+        };
+        logits.iter().map(largest).collect()
+    };
+    let (a, b) = (said(a), said(b));
+    a.iter().zip(&b).filter(|(a, b)| a == b).count() as f64 / a.len() as f64
+}
+
+/// A teacher that takes two classes for each other, heard alone, makes a student that does so too,
+/// though every label says otherwise, and whatever the order of its classes is: what is learned is what
+/// it says. Not heard at all, it changes no bit; the same teacher gives the same bytes.
+#[test]
+fn a_student_learns_what_its_teacher_says_of_the_windows() {
+    let (train, test) = sets();
+    let mut swapped = train.clone();
+    for cut in &mut swapped.cuts {
+        cut.class = [1, 0, 2][cut.class];
+    }
+    let teacher = trained(&swapped, TrainConfig { seed: 3, ..CONFIG }, None);
+    let small = TrainConfig { size: Size { width: 8, head_dim: 2, ..CONFIG.size }, ..CONFIG };
+    let alone = Soft { temperature: 2.0, share: 1.0 };
+    let student = trained(&train, small, Some((&teacher, alone)));
+    let taught = agreement(&student, &teacher, &test);
+    let labels = agreement(&student, &trained(&train, CONFIG, None), &test);
+    assert!(taught >= 0.9 && labels <= 0.5, "{taught} as the teacher, {labels} as the labels");
+    assert_eq!(student, trained(&train, small, Some((&teacher, alone))));
+
+    let briefly = TrainConfig { epochs: 2, ..small };
+    let unheard = Soft { share: 0.0, ..alone };
+    assert_eq!(trained(&train, briefly, Some((&teacher, unheard))), trained(&train, briefly, None));
+    for objective in [Objective::Classes, Objective::Both(Contrast::default())] {
+        let config = TrainConfig { objective, ..briefly };
+        let taught = trained(&train, config, Some((&teacher, alone)));
+        assert_ne!(taught, trained(&train, config, None), "{objective:?}");
+    }
+}
+
+/// The same opinions under other numbers: a teacher whose classes are listed in another order.
+#[test]
+fn a_teachers_classes_are_found_by_name() {
+    let (train, _) = sets();
+    let briefly = TrainConfig { epochs: 2, ..CONFIG };
+    let teacher = trained(&train, TrainConfig { seed: 3, ..briefly }, None);
+    let mut turned = teacher.clone();
+    turned.trailer.class_names.as_mut().expect("names").rotate_left(1);
+    turned.trailer.bias.as_mut().expect("a bias").rotate_left(1);
+    let classes = usize::from(turned.shape.classes);
+    let classifier = turned.matrices().pop().expect("a classifier").range;
+    for row in turned.weights[classifier].chunks_mut(classes) {
+        row.rotate_left(1);
+    }
+    let of = |teacher| trained(&train, briefly, Some((teacher, Soft::default())));
+    assert_ne!(teacher, turned);
+    assert_eq!(of(&teacher), of(&turned));
+}
+
+#[test]
+fn teachers_that_do_not_fit_are_refused() {
+    let (train, _) = sets();
+    let config = TrainConfig { epochs: 0, ..CONFIG };
+    let teacher = trained(&train, config, None);
+    let refused = |teacher: &WeightBlob, soft, config| {
+        let trainer = Trainer::new(train.clone(), config).expect("windows");
+        trainer.with_teacher(teacher, soft).err()
+    };
+    let soft = Soft::default();
+    assert_eq!(refused(&teacher, soft, config), None);
+    for (temperature, share) in [
+        (0.0, 0.5),
+        (-1.0, 0.5),
+        (f32::NAN, 0.5),
+        (f32::INFINITY, 0.5),
+        (2.0, -0.1),
+        (2.0, 1.1),
+        (2.0, f32::NAN),
+    ] {
+        let soft = Soft { temperature, share };
+        assert_eq!(refused(&teacher, soft, config), Some(TrainError::TeacherShare), "{soft:?}");
+    }
+    let views = TrainConfig { objective: Objective::Views(Contrast::default()), ..config };
+    assert_eq!(refused(&teacher, soft, views), Some(TrainError::TeacherShare));
+
+    let mut other = teacher.clone();
+    other.trailer.class_names.as_mut().expect("names")[1] = "run".to_owned();
+    let classes = |teacher| Some(TrainError::TeacherClasses { teacher, windows: 3 });
+    assert_eq!(refused(&other, soft, config), classes(3));
+    other.trailer.class_names = None;
+    assert_eq!(refused(&other, soft, config), classes(0));
+    let features = Some(TrainError::TeacherFeatures { teacher: train.dim(), windows: train.dim() });
+    let mut other = teacher.clone();
+    other.trailer.pipeline.as_mut().expect("a pipeline").rate_hz += 1.0;
+    assert_eq!(refused(&other, soft, config), features);
+    other.trailer.pipeline = None;
+    assert_eq!(refused(&other, soft, config), features);
+    let mut other = teacher.clone();
+    other.weights.pop();
+    assert_eq!(refused(&other, soft, config), Some(TrainError::TeacherHead));
 }

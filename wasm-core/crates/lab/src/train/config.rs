@@ -134,6 +134,24 @@ pub enum TrainError {
     Shape,
     /// The pattern looks at the keys: it has no gradient.
     NoGradient,
+    /// The teacher does not name the classes of the windows, all of them and no other.
+    TeacherClasses {
+        /// Classes that it names.
+        teacher: usize,
+        /// Classes of the windows.
+        windows: usize,
+    },
+    /// The teacher reads rows of another pipeline.
+    TeacherFeatures {
+        /// Numbers in a row that it reads.
+        teacher: usize,
+        /// Numbers in a row of the windows.
+        windows: usize,
+    },
+    /// The teacher's weights make no head.
+    TeacherHead,
+    /// The temperature is not above 0, the share not between 0 and 1, or no class is trained.
+    TeacherShare,
 }
 
 impl TrainError {
@@ -145,19 +163,41 @@ impl TrainError {
             Self::Mixed => "train/mixed",
             Self::Shape => "train/shape",
             Self::NoGradient => "train/no-gradient",
+            Self::TeacherClasses { .. } => "train/teacher-classes",
+            Self::TeacherFeatures { .. } => "train/teacher-features",
+            Self::TeacherHead => "train/teacher-head",
+            Self::TeacherShare => "train/teacher-share",
         }
     }
 }
 
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let sentence = match self {
             Self::NoWindows => "there is no labelled window to train on",
             Self::OneClass => "all windows to train on are of one class",
             Self::Mixed => "the recordings were not read by the same pipeline",
             Self::Shape => "a head of these dimensions cannot be made",
             Self::NoGradient => "the salient pattern cannot be trained, only run",
-        })
+            Self::TeacherClasses { teacher, windows } => {
+                return write!(
+                    f,
+                    "the teacher's {teacher} classes are not the {windows} of the windows by name"
+                );
+            }
+            Self::TeacherFeatures { teacher, windows } => {
+                return write!(
+                    f,
+                    "the teacher reads {teacher} features a row by a pipeline of its own, the windows \
+                     have {windows}: train it on the same recordings and rate"
+                );
+            }
+            Self::TeacherHead => "the teacher's weights make no head",
+            Self::TeacherShare => {
+                "a teacher's temperature is above 0, its share 0 to 1, and classes are trained"
+            }
+        };
+        f.write_str(sentence)
     }
 }
 

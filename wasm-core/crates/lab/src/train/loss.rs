@@ -17,8 +17,8 @@ pub fn class_weights(counts: &[usize], balance: bool) -> Vec<f32> {
 
 /// What eight windows came to.
 pub struct Outcome {
-    /// Sum of weighted losses.
-    pub loss: f32,
+    /// The weighted loss of each.
+    pub losses: Lanes,
     /// Sum of the weights of windows that were classified right.
     pub right: f32,
     /// Sum of weights.
@@ -36,7 +36,7 @@ pub fn cross_entropy(
 ) -> Outcome {
     let count = logits.len() as f32;
     let mut outcome =
-        Outcome { loss: 0.0, right: 0.0, weight: 0.0, dlogits: vec![ZERO; logits.len()] };
+        Outcome { losses: ZERO, right: 0.0, weight: 0.0, dlogits: vec![ZERO; logits.len()] };
     for lane in 0..LANES {
         let weight = weights[lane];
         if weight == 0.0 {
@@ -51,11 +51,21 @@ pub fn cross_entropy(
             let score = of(class) - of(best);
             let target =
                 smoothing / count + if class == classes[lane] { 1.0 - smoothing } else { 0.0 };
-            outcome.loss += weight * target * (ln_sum - score);
+            outcome.losses[lane] += weight * target * (ln_sum - score);
             outcome.dlogits[class][lane] = weight * (exp(score) / sum - target);
         }
         outcome.weight += weight;
         outcome.right += if best == classes[lane] { weight } else { 0.0 };
     }
     outcome
+}
+
+/// Softmax of logits divided by a temperature, and its logarithm.
+pub fn softmax(logits: &[f32], temperature: f32) -> (Vec<f32>, Vec<f32>) {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let scores: Vec<f32> = logits.iter().map(|logit| (logit - most) / temperature).collect();
+    let sum: f32 = scores.iter().map(|score| exp(*score)).sum();
+    let ln_sum = libm::logf(sum);
+    let shares = scores.iter().map(|score| exp(*score) / sum).collect();
+    (shares, scores.iter().map(|score| score - ln_sum).collect())
 }

@@ -5,6 +5,8 @@
 //!                                                      mean of the numbers ─> WeightBlob
 //! ```
 //!
+//! A [`Trainer::with_teacher`] also learns what a trained head says of each window.
+//!
 //! The model is the core's head, so that the blob is what page and node run; `dataset` makes the
 //! rows by the core's extractor. A [`Trainer`] is given training windows and nothing else: no test
 //! recording can reach weights, normalisation or the moment at which it stops, which is set
@@ -27,6 +29,7 @@ mod model;
 mod params;
 mod plan;
 pub mod selftest;
+mod teach;
 mod trainer;
 mod views;
 
@@ -38,4 +41,5 @@ pub use lanes::{LANES, Lanes};
 pub use model::Model;
 pub use params::{Dims, Layout};
 pub use plan::{NoGradient, Plan};
+pub use teach::{Soft, saw};
 pub use trainer::{Progress, Trainer};

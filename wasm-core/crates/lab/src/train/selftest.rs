@@ -4,9 +4,9 @@
 use csi_temporal::attention::{Pyramid, SparsePattern};
 use csi_temporal::feature::{MeanRemoval, PipelineConfig};
 use csi_temporal::frame::{CsiFrame, CsiValues};
-use csi_temporal::rvne::{Dtype, Pooling};
+use csi_temporal::rvne::{Dtype, Pooling, WeightBlob};
 
-use super::{Contrast, Objective, Random, Size, TrainConfig, Trainer};
+use super::{Contrast, Objective, Random, Size, Soft, TrainConfig, Trainer};
 use crate::dataset::{Tape, WindowSpec, Windows};
 use crate::labels::LabelledFrames;
 use crate::pattern::Pattern;
@@ -67,7 +67,7 @@ pub fn bits() -> Vec<(&'static str, u64)> {
     ];
     let windows =
         Windows::cut(vec![tape("a", 1, 60), tape("b", 2, 50)], WindowSpec { len: 20, hop: 10 });
-    let hash = |(name, pattern, objective)| {
+    let train = |pattern: Option<Pattern>, objective, teacher: Option<&WeightBlob>| {
         let config = TrainConfig {
             size: Size { width: 12, q_heads: 4, kv_heads: 2, head_dim: 4, layers: 2, hidden: 20 },
             pattern,
@@ -79,16 +79,23 @@ pub fn bits() -> Vec<(&'static str, u64)> {
             ..TrainConfig::default()
         };
         let mut trainer = Trainer::new(windows.clone(), config).expect("the self-test's windows");
+        if let Some(teacher) = teacher {
+            trainer = trainer.with_teacher(teacher, Soft::default()).expect("a teacher that fits");
+        }
         trainer.step(usize::MAX);
-        let blob = trainer.blob().to_dtype(Dtype::F16).0;
-        (name, fnv(&blob.encode().expect("a trained blob")))
+        trainer.blob().to_dtype(Dtype::F16).0
     };
-    let both = ("train-contrast", None, Objective::Both(Contrast::default()));
-    let patterns = patterns.map(|(name, pattern)| (name, pattern, Objective::Classes));
-    patterns.into_iter().chain([both]).map(hash).collect()
+    let teacher = train(None, Objective::Classes, None);
+    let both = train(None, Objective::Both(Contrast::default()), None);
+    let taught = train(patterns[3].1, Objective::Classes, Some(&teacher));
+    let others = [("train-contrast", both), ("train-taught", taught)];
+    let patterns = patterns.map(|(name, of)| (name, train(of, Objective::Classes, None)));
+    let hash = |blob: WeightBlob| fnv(&blob.encode().expect("a trained blob"));
+    patterns.into_iter().chain(others).map(|(name, blob)| (name, hash(blob))).collect()
 }
 
-fn fnv(bytes: &[u8]) -> u64 {
+/// FNV-1a, 64 bits.
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })

@@ -4,10 +4,11 @@ use csi_temporal::rvne::{AttentionRecord, Normalisation, Trailer, WeightBlob};
 
 use super::adam::AdamW;
 use super::lanes::{LANES, Lanes, ZERO};
-use super::loss::{class_weights, cross_entropy};
+use super::loss::{Outcome, class_weights, cross_entropy};
 use super::model::Model;
 use super::params::{Dims, Layout};
 use super::plan::Plan;
+use super::teach::{Soft, Teacher};
 use super::{Objective, TrainConfig, TrainError};
 use crate::dataset::Windows;
 use crate::random::Random;
@@ -60,6 +61,7 @@ pub struct Trainer {
     progress: Progress,
     epoch_sums: [f32; 3],
     row: Vec<f32>,
+    teacher: Option<Teacher>,
     pub(super) rows: Vec<Lanes>,
 }
 
@@ -118,6 +120,7 @@ impl Trainer {
             },
             epoch_sums: [0.0; 3],
             row: Vec::new(),
+            teacher: None,
             rows: vec![ZERO; len * features],
             mean: numbers.clone(),
             steps: 0,
@@ -130,6 +133,22 @@ impl Trainer {
         };
         trainer.random.shuffle(&mut trainer.order);
         Ok(trainer)
+    }
+
+    /// Lets a trained head say what it thinks of every window, beside the window's label.
+    ///
+    /// The teacher needs class names and pipeline inside. Whether it was trained on recordings that
+    /// the student will be tested on is for the caller to know.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TrainError`] that begin with `Teacher`.
+    pub fn with_teacher(mut self, teacher: &WeightBlob, soft: Soft) -> Result<Self, TrainError> {
+        if let Objective::Views(_) = self.config.objective {
+            return Err(TrainError::TeacherShare);
+        }
+        self.teacher = Some(Teacher::new(teacher, soft, &self.windows)?);
+        Ok(self)
     }
 
     /// Returns how far it has come.
@@ -194,7 +213,7 @@ impl Trainer {
             let windows: usize = self.windows.counts_of(tape).iter().sum();
             serde_json::json!({ "name": of.name, "windows": windows })
         });
-        serde_json::json!({
+        let mut provenance = serde_json::json!({
             "trainer": made_by,
             "seed": self.config.seed,
             "epochs": self.progress.epoch,
@@ -204,8 +223,15 @@ impl Trainer {
             "dataHash": format!("{:016x}", self.windows.hash()),
             "trainLoss": self.progress.loss,
             "trainAccuracy": self.progress.accuracy,
-        })
-        .to_string()
+        });
+        if let Some(teacher) = &self.teacher {
+            provenance["teacher"] = serde_json::json!({
+                "hash": format!("{:016x}", teacher.hash),
+                "temperature": teacher.soft.temperature,
+                "share": teacher.soft.share,
+            });
+        }
+        provenance.to_string()
     }
 
     /// Eight windows forward and backward; where a batch is full, a step.
@@ -220,10 +246,26 @@ impl Trainer {
             (weights[lane], classes[lane]) = (self.class_weights[class], class);
             self.fill(lane, *cut);
         }
-        let logits = self.model.forward(&self.numbers, &self.rows);
-        let outcome = cross_entropy(logits, &classes, &weights, self.config.smoothing);
-        self.model.backward(&self.numbers, &self.rows, &outcome.dlogits, None, &mut self.grad);
-        self.account(1, [outcome.loss, outcome.right, outcome.weight]);
+        let rows = core::mem::take(&mut self.rows);
+        let outcome = self.judge(&rows, &classes, &weights);
+        self.model.backward(&self.numbers, &rows, &outcome.dlogits, None, &mut self.grad);
+        self.rows = rows;
+        self.account(1, [outcome.losses.iter().sum(), outcome.right, outcome.weight]);
+    }
+
+    /// Runs eight windows forward and says what they came to, by their classes and by the teacher.
+    pub(super) fn judge(
+        &mut self,
+        rows: &[Lanes],
+        classes: &[usize; LANES],
+        weights: &Lanes,
+    ) -> Outcome {
+        let logits = self.model.forward(&self.numbers, rows);
+        let mut outcome = cross_entropy(logits, classes, weights, self.config.smoothing);
+        if let Some(teacher) = &mut self.teacher {
+            teacher.teach(rows, &self.normalisation, logits, weights, &mut outcome);
+        }
+        outcome
     }
 
     /// Counts groups whose gradient was added, with the sums of loss, right windows and weights.

@@ -6,7 +6,6 @@
 
 use super::Contrast;
 use super::lanes::{LANES, Lanes, ZERO};
-use super::loss::cross_entropy;
 use super::trainer::Trainer;
 
 impl Trainer {
@@ -53,10 +52,9 @@ impl Trainer {
                     dpooled[lane] = weight * grad;
                 }
             }
-            let logits = self.model.forward(&self.numbers, rows);
-            let mut outcome = cross_entropy(logits, &classes, &weights, self.config.smoothing);
+            let mut outcome = self.judge(rows, &classes, &weights);
             if with_classes {
-                sums[0] += outcome.loss;
+                sums[0] += outcome.losses.iter().sum::<f32>();
             } else {
                 outcome.dlogits.fill(ZERO);
             }
