@@ -19,7 +19,7 @@ test("the first screen promises, names its source and offers Play", () => withPa
   assert.equal(await page.locator("#play").innerText(), "Play");
   for (const badge of await page.locator(".plot .badge").allInnerTexts()) assert.match(badge, /^(RECORDED|SYNTHETIC)?$/);
   const rooms = await page.locator("#rail button").allInnerTexts();
-  assert.deepEqual(rooms.map((text) => text.trim()), ["Recording", "Attention", "Model", "Log"]);
+  assert.deepEqual(rooms.map((text) => text.trim()), ["Recording", "Attention", "Model", "Device", "Log"]);
 }));
 
 test("Play moves the waterfall and the clock, Pause holds both", () => withPage(browser, async (page) => {
