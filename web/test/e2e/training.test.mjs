@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { serveMadeFirmware } from "./firmware.mjs";
 import { launch, room, screenshot, withPage } from "./page.mjs";
 
 const EXAMPLE = fileURLToPath(new URL("../../../fixtures/training/", import.meta.url));
@@ -30,8 +32,8 @@ async function add(page, files) {
 const recording = (/** @type {string} */ name) => ({ name: `${name}.csv`, content: readFileSync(`${EXAMPLE}${name}.csv`) });
 
 test("a visitor trains on the built-in example, downloads it, replays it and runs it on the simulated board", () => withPage(browser, async (page) => {
+  await serveMadeFirmware(page);
   await trainView(page);
-  await page.locator("#train-size").selectOption("small");
   const started = Date.now();
   await page.locator("#train-example").click();
   await page.locator("#train-pause").waitFor();
@@ -55,6 +57,20 @@ test("a visitor trains on the built-in example, downloads it, replays it and run
   await page.getByRole("button", { name: "Weights", exact: true }).click();
   assert.match(await page.locator("#blob-bytes").innerText(), new RegExp(bytes.length.toString().replace(/\B(?=(\d{3})+$)/g, ",")));
   assert.match(await page.locator("#room-model").innerText(), /empty, walking/);
+  const crc = (await page.locator("#blob-crc").innerText()).slice(0, 8);
+  // The simulated board runs the same file and says the classes' names.
+  await room(page, "Device");
+  await page.getByLabel("Start with an empty flash").uncheck();
+  await page.locator("#board-simulate").click();
+  await page.locator("#board-says", { hasText: /^The lab's own node answers/ }).waitFor({ timeout: 20_000 });
+  await page.locator("#plan-write:enabled").click();
+  await page.locator("#board-card code", { hasText: crc }).waitFor({ timeout: 20_000 });
+  await page.locator("#tab-parity").click();
+  await page.locator("#parity-start").click();
+  await page.locator("#parity-result", { hasText: "identical, bit for bit" }).waitFor({ timeout: 30_000 });
+  await page.locator("#tab-live").click();
+  await page.locator("#panel-live .live-now", { hasText: /^(empty|walking), at/ }).waitFor();
+  await screenshot(page, "train-live");
   assert.deepEqual(await errors(page), []);
 }));
 
@@ -103,3 +119,24 @@ test("training pauses, goes on and is kept when stopped; a random split is shown
   await page.locator("#train-random-accuracy").waitFor({ timeout: 60_000 });
   assert.deepEqual(await errors(page), []);
 }));
+
+for (const [name, options] of /** @type {const} */ ([
+  ["1280-light", { colorScheme: "light" }], ["1280-dark", { colorScheme: "dark" }],
+  ["390-light", { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true }],
+  ["390-dark", { colorScheme: "dark", viewport: { width: 390, height: 844 }, hasTouch: true }],
+])) {
+  test(`the Train view at ${name}: pictures, nothing cut, no serious accessibility fault`, () => withPage(browser, async (page) => {
+    await trainView(page);
+    await page.locator("#train-example").click();
+    await page.locator("#train-result").waitFor({ timeout: 120_000 });
+    await page.waitForFunction(() => /%/.test(document.getElementById("train-classical")?.textContent ?? ""), null, { timeout: 60_000 });
+    await page.waitForTimeout(300);
+    await screenshot(page, `train-${name}`);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1), false);
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const serious = violations.filter((v) => v.impact === "serious" || v.impact === "critical");
+    assert.deepEqual(serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 140)).join(" | ")}`), []);
+    await page.locator("#train-confusion").scrollIntoViewIfNeeded();
+    await screenshot(page, `train-${name}-result`);
+  }, options));
+}
