@@ -10,6 +10,8 @@ import { mountResult } from "./training-result.js";
 const PARTS = /** @type {const} */ ([["train", "train"], ["test", "test"], ["none", "not used"]]);
 const SIZES = /** @type {const} */ ([["small", "Small: 24 wide"], ["node", "Node: 40 wide, fits the board"], ["large", "Large: 48 wide"]]);
 
+const LABELS_FROM = { "label file": "marked", file: "in the file", "file name": "its name", none: "none" };
+
 /** @param {HTMLElement} root @param {HTMLElement} side @param {import("../main.js").Ctx} ctx @param {import("../opening.js").Opening} opening */
 export function mountTraining(root, side, ctx, opening) {
   const { training, wasm, signal } = ctx;
@@ -110,7 +112,7 @@ export function mountTraining(root, side, ctx, opening) {
   function labelWords({ labels, labelsFrom }) {
     if (labels.length === 0) return ["none"];
     const names = labels.length > 3 ? `${labels.slice(0, 3).join(", ")} and ${labels.length - 3} more` : labels.join(", ");
-    return [names, h("span", { class: "quiet-text" }, ` by ${labelsFrom}`)];
+    return [names, h("span", { class: "quiet-text" }, ` (${LABELS_FROM[labelsFrom]})`)];
   }
 
   /** @type {import("../lab.js").StudyView | null | undefined} */
