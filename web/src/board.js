@@ -13,6 +13,7 @@ import { mebibytes } from "./ui/format.js";
 /** @typedef {{seconds: number, text: string}} ConsoleLine */
 /** @typedef {{seconds: number, class: number, logits: number[] | null, rows: number | null, margin: number, topLogit: number}} LiveClass */
 /** @typedef {Omit<import("./lab.js").PlanArgs, "weights">} PlanAsk */
+/** @typedef {{wanted: import("./lab.js").RowsWanted[], followed: import("./lab.js").Followed[], counts: import("./lab.js").Following | null, failed: boolean}} FollowNews */
 /**
  * What is known of the board; replaced as a whole whenever anything of it changes.
  * @typedef {object} BoardView
@@ -56,6 +57,8 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
   let letGo = () => {};
   /** Classifications of this look. @type {LiveClass[]} */
   let answers = [];
+  /** What came of a recording that is played. @type {FollowNews} */
+  let played = { wanted: [], followed: [], counts: null, failed: false };
 
   /** @param {Partial<BoardView>} patch */
   const update = (patch) => store.update({ board: { ...store.state.board, ...patch } });
@@ -72,6 +75,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
     /** @type {Uint8Array[]} */
     const raw = [];
     answers = [];
+    played = { wanted: [], followed: [], counts: null, failed: false };
     for (const event of events) take(event, { patch, lines, csi, raw });
     if (broken) journal.add("warning", `port: ${broken.message} [${broken.code}]`);
     const { board } = store.state;
@@ -83,6 +87,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
     if (news || Object.keys(patch).length > 0) update({ ...patch, device, port, label });
     if (lines.length + raw.length > 0) target.dispatchEvent(new CustomEvent("console", { detail: { lines, bytes: joined(raw) } }));
     for (const bytes of csi) live.push(bytes);
+    if (played.wanted.length + played.followed.length > 0 || played.counts || played.failed) target.dispatchEvent(new CustomEvent("follow", { detail: played }));
     if (answers.length > 0) target.dispatchEvent(new CustomEvent("live", { detail: answers }));
   }
 
@@ -100,6 +105,9 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
         if (newest && !newest.logits) Object.assign(newest, { logits: event.logits.logits, rows: event.logits.rows });
         break;
       }
+      case "rowsWanted": played.wanted.push(event.wanted); break;
+      case "followed": played.followed.push(event.followed); break;
+      case "following": played.counts = event.following; break;
       case "parityProgress": if (before.parity) patch.parity = { ...before.parity, compared: event.compared, total: event.total }; break;
       case "parity": if (before.parity) patch.parity = { ...before.parity, running: false, report: event.report, tookS: (performance.now() - before.parity.startedMs) / 1e3 }; break;
       case "holdBoot": patch.holdBoot = true; break;
@@ -108,6 +116,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
       case "done": ended(); break;
       case "failed":
         ended();
+        played.failed ||= event.task === "follow";
         patch.failure = { code: event.code, message: event.message, left: event.left };
         if (event.code !== "device/cancelled") notices.fail(new LabError(event.code, `${event.message}. ${event.left}.`), "board");
         break;
@@ -170,6 +179,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
     letGo();
     letGo = () => {};
     if (!store.state.board.port) return;
+    link.unfollow();
     await link.close();
     look();
     if (live.running()) await live.end();
@@ -245,7 +255,7 @@ export function createBoard({ lab, wasm, store, journal, notices, fail, signal }
   addEventListener("pagehide", () => void link.close(), { signal });
 
   return Object.assign(target, {
-    supported: serial !== null, connect, simulate, disconnect, run, plan, parity, check, record, readFirmware, allFiles,
+    supported: serial !== null, link, look, connect, simulate, disconnect, run, plan, parity, check, record, readFirmware, allFiles,
     /** Of the next board, and of the next plan. @param {Partial<typeof settings>} patch */
     settings: (patch) => { settings = { ...settings, ...patch }; },
   });

@@ -36,6 +36,9 @@
 /** @typedef {import("../pkg/wasm_core.js").FlashProgress} FlashProgress */
 /** @typedef {import("../pkg/wasm_core.js").ParityReport} ParityReport */
 /** @typedef {import("../pkg/wasm_core.js").CheckReport} CheckReport */
+/** @typedef {import("../pkg/wasm_core.js").RowsWanted} RowsWanted */
+/** @typedef {import("../pkg/wasm_core.js").Followed} Followed */
+/** @typedef {import("../pkg/wasm_core.js").Following} Following */
 
 /** @typedef {import("../pkg/wasm_core.js").StudySettings} StudySettings */
 /** @typedef {import("../pkg/wasm_core.js").StudyView} StudyView */

@@ -11,7 +11,7 @@ export const LABEL_FILE = /\.labels\.json$/i;
 
 /**
  * @typedef {ReturnType<typeof createLabels>} Labels
- * @param {Omit<import("./main.js").Ctx, "live" | "labels" | "board" | "training">} ctx
+ * @param {Omit<import("./main.js").Ctx, "live" | "labels" | "board" | "training" | "follow">} ctx
  */
 export function createLabels({ lab, store, journal, notices, fail }) {
   let last = "";

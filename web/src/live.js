@@ -21,7 +21,7 @@ const BLOB_BYTES = 1 << 20;
 /**
  * @typedef {ReturnType<typeof createLive>} Live
  * @typedef {{name: string, content: Blob, labels: string | null}} Unsaved
- * @param {Omit<import("./main.js").Ctx, "live" | "board" | "training">} ctx
+ * @param {Omit<import("./main.js").Ctx, "live" | "board" | "training" | "follow">} ctx
  */
 export function createLive({ lab, store, player, journal, notices, fail, labels }) {
   /** @type {{name: string, device: string, queue: {bytes: Uint8Array, at: number}[], kept: Blob[], tail: Uint8Array[], tailBytes: number, revision: number, beginsAt: number, factsAt: number, full: boolean, reading: Promise<void> | null, timer: number | undefined, live: import("./store.js").LiveState | null, later: number | undefined} | null} */

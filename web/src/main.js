@@ -3,6 +3,7 @@
 import { makeActions } from "./actions.js";
 import { createBoard } from "./board.js";
 import { Journal } from "./journal.js";
+import { createFollow } from "./follow.js";
 import { createLabels } from "./labels.js";
 import { loadLab } from "./lab.js";
 import { createLive } from "./live.js";
@@ -31,6 +32,7 @@ import { listen } from "./ui/shortcuts.js";
  * @property {Store} store
  * @property {import("./player.js").Player} player
  * @property {import("./board.js").Board} board
+ * @property {import("./follow.js").Follow} follow
  * @property {Journal} journal
  * @property {Notices} notices
  * @property {(thrown: unknown, about?: string) => void} fail
@@ -72,8 +74,9 @@ async function main() {
   const shared = { lab, wasm, store, player, journal, notices, fail: notices.fail, signal };
   const labels = createLabels(shared);
   const live = createLive({ ...shared, labels });
+  const board = createBoard(shared, live);
   /** @type {Ctx} */
-  const ctx = { ...shared, labels, live, board: createBoard(shared, live), training: new Training({ ...shared, live }) };
+  const ctx = { ...shared, labels, live, board, follow: createFollow({ ...shared, board }), training: new Training({ ...shared, live }) };
   const opening = createOpening(ctx);
 
   const setLetters = (/** @type {boolean} */ letters) => {

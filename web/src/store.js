@@ -1,6 +1,7 @@
 // @ts-check
 // The state of the page: one object, one way to change it, one event when it changed.
 import { noBoard } from "./board.js";
+import { notPlayed } from "./follow.js";
 import { initialPattern } from "./patterns.js";
 
 /**
@@ -35,6 +36,7 @@ import { initialPattern } from "./patterns.js";
  *   modelView: "weights" | "train",
  *   sideOpen: boolean,
  *   board: import("./board.js").BoardView,
+ *   played: import("./follow.js").Played,
  * }} State
  */
 
@@ -68,6 +70,7 @@ export function initialState() {
     modelView: "weights",
     sideOpen: true,
     board: noBoard(),
+    played: notPlayed(), // what a board said of the recording that is played to it
   };
 }
 

@@ -3,6 +3,7 @@
 import { button, colourOf, h } from "./ui/dom.js";
 import { clock, integer } from "./ui/format.js";
 import { span as rowSpan } from "./rows.js";
+import { mountBoardLane } from "./boardlane.js";
 import { badge } from "./ui/badge.js";
 import { latest, ofRecording } from "./ui/latest.js";
 import { pixelRatio } from "./ui/plot.js";
@@ -14,7 +15,8 @@ const GROW_MS = 1000;
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
 /** @param {HTMLElement} root @param {import("./main.js").Ctx} ctx */
-export function mountTimeline(root, { lab, store, player, signal, fail, labels: marks }) {
+export function mountTimeline(root, ctx) {
+  const { lab, store, player, signal, fail, labels: marks } = ctx;
   const play = button("Play", player.toggle, { class: "button primary play", "aria-keyshortcuts": "Space", id: "play" });
   const speed = h("select", { "aria-label": "Speed", class: "wide", on: { change: () => player.setSpeed(Number(speed.value)) } },
     ...SPEEDS.map((s) => h("option", { value: s }, `${s} ×`)));
@@ -26,7 +28,10 @@ export function mountTimeline(root, { lab, store, player, signal, fail, labels: 
   const cursor = h("div", { class: "line-cursor", hidden: true });
   const hit = h("div", {
     class: "line-track", tabindex: 0, role: "slider", "aria-label": "Time", "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0,
-  }, strip, labels, rows, cursor, h("span", { class: "line-source" }, badge(store, signal)));
+  }, strip, labels, rows, cursor);
+  const source = h("span", { class: "line-source" }, badge(store, signal));
+  mountBoardLane(hit, source, ctx);
+  hit.append(source);
   const time = h("output", { id: "time" });
   const total = h("output", { class: "total" });
   const frame = h("output", { class: "quiet-text frame", id: "frame" });

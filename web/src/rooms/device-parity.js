@@ -2,6 +2,7 @@
 // Parity: the page sends rows of the open recording to the board and compares every logit with its
 // own, bit for bit.
 import { button, facts, h, slider } from "../ui/dom.js";
+import { lackOf } from "../follow.js";
 import { count, duration, integer, significant } from "../ui/format.js";
 
 /** @param {HTMLElement} panel @param {import("../main.js").Ctx} ctx */
@@ -20,9 +21,9 @@ export function mountParity(panel, { board, store, signal }) {
   panel.append(h("p", null, "Sends feature rows of the open recording to the board, with the weights that are open here, and compares every number that comes back with the one computed in this page. Identical means every bit of every logit."),
     rows.root, period.root, h("div", { class: "tools" }, start, stop), lack, bar, verdict, details);
 
-  store.watch(["board", "recording", "blob", "pipeline"], ({ board: { port, device, parity, source }, recording, blob, pipeline }) => {
-    const why = !port?.isOpen ? "Connect a board first, or use the simulated one." : device.found !== "node" ? "The lab's node does not answer: write firmware and weights first."
-      : !recording ? "Open a recording first." : !blob ? "Open weights first." : !pipeline?.matches ? "The features do not fit the weights: see Features in the Recording room." : "";
+  store.watch(["board", "recording", "blob", "pipeline"], (state) => {
+    const { device, parity, source } = state.board;
+    const why = lackOf(state) || (device.task === "follow" ? "The board gets the recording that is played: switch that off in Live first." : "");
     lack.textContent = why;
     lack.hidden = why === "";
     start.disabled = why !== "" || device.task !== null;

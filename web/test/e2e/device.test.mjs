@@ -72,6 +72,69 @@ test("firmware and weights on the simulated board: connect, identify, plan, writ
   assert.doesNotMatch(log, /([0-9a-f]{2}:){5}/i);
 }));
 
+test("a recording is played to the board: what it says stands on the time line, and is what the page says", () => withPage(browser, async (page) => {
+  await serveMadeFirmware(page);
+  // The page's own rows then are those of the board: without a stated pipeline, the window's mean stays in.
+  await page.evaluate(async () => {
+    const { page: started } = await import(/** @type {any} */ ("/src/main.js"));
+    const { lab, store } = await started;
+    store.update({ pipeline: await lab.setPipeline({ ...store.state.pipeline, meanRemoval: "none" }) });
+    // The open weights, with names for their classes.
+    const bytes = await lab.blobSafetensors();
+    const size = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
+    const { order: _, ...meta } = JSON.parse(header.__metadata__.rvne);
+    header.__metadata__.rvne = JSON.stringify({ ...meta, name: "four ways", class_names: ["still", "walk", "run", "wave"] });
+    const text = new TextEncoder().encode(JSON.stringify(header));
+    const file = new Uint8Array(8 + text.length + bytes.length - 8 - size);
+    new DataView(file.buffer).setBigUint64(0, BigInt(text.length), true);
+    file.set(text, 8);
+    file.set(bytes.subarray(8 + size), 8 + text.length);
+    store.update({ blob: await lab.blobOpen("named.safetensors", file) });
+  });
+  await room(page, "Device");
+  await runningBoard(page);
+  await page.locator("#tab-live").click();
+  assert.doesNotMatch(await page.locator("#panel-live").innerText(), /its radio hears/);
+  await page.locator("#live-send").check();
+  await page.getByLabel("Speed", { exact: true }).selectOption("2");
+  await page.locator("#play").click();
+  await page.locator("#live-counts", { hasText: /^([2-9]\d|\d{3,}) classifications, ([2-9]\d|\d{3,}) identical/ }).waitFor({ timeout: 10_000 });
+  await page.locator("#play").click();
+  await page.locator("#board-lane").waitFor();
+  assert.match(await page.locator("#board-lane").getAttribute("aria-label") ?? "", /^SIMULATED BOARD: \d+ classifications, .*the same as this page's, bit for bit$/);
+  assert.match(await page.locator(".line-source").innerText(), /SIMULATED BOARD/);
+  assert.match(await page.locator("#live-both").innerText(), /Board says[\s\S]*(still|walk|run|wave)[\s\S]*This page says[\s\S]*(still|walk|run|wave)[\s\S]*identical bit for bit/);
+  assert.match(await page.locator("#board-card").innerText(), /four ways/, "the weights went over the line, or were written, with their name");
+  const { worst, compared, wrong } = await page.evaluate(async () => {
+    const { page: started } = await import(/** @type {any} */ ("/src/main.js"));
+    const { lab, store } = await started;
+    const { played: { answers }, times, board } = store.state;
+    let [worst, wrong, compared] = [0, 0, 0];
+    for (const one of answers) {
+      // The frame that brought the row; of one that brought several the page asks for the last.
+      const frame = times.findIndex((/** @type {number} */ time) => time >= one.timeMicros);
+      if (times[frame] >= one.timeMicros + 1e6 / store.state.pipeline.rateHz) continue;
+      compared += 1;
+      const { sparse } = await lab.classify({ frame, n: board.device.node.windowRows });
+      const powers = one.logits.map(Math.exp);
+      const sum = powers.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b);
+      worst = Math.max(worst, ...powers.map((/** @type {number} */ power, /** @type {number} */ i) => Math.abs(power / sum - sparse[i])));
+      if (!one.isIdentical || sparse.indexOf(Math.max(...sparse)) !== one.class) wrong += 1;
+    }
+    return { worst, wrong, compared };
+  });
+  assert.ok(compared >= 5 && wrong === 0 && worst < 1e-5, JSON.stringify({ compared, wrong, worst }));
+  // A jump begins with an empty window; other weights take everything back.
+  await page.keyboard.press("Home");
+  await page.locator("#live-send").uncheck();
+  await says(page, /^The lab's own node answers/);
+  await room(page, "Model");
+  await page.getByLabel("Seed, hexadecimal").fill("BEEF");
+  await page.locator("#blob-new").click();
+  await page.locator("#board-lane").waitFor({ state: "hidden" });
+}));
+
 test("weights only, in seconds; the board then runs them", () => withPage(browser, async (page) => {
   await serveMadeFirmware(page);
   await room(page, "Device");
