@@ -76,13 +76,13 @@ export function mountTraining(root, side, ctx, opening) {
     describe: () => `Loss over ${count(training.curve.length, "epoch")}, now ${significant(training.curve.at(-1)?.loss ?? NaN)}`,
   }, ctx);
   const accuracyPlot = createPlot({
-    title: "Accuracy", source, empty: waiting, table: pointTable,
+    title: "Accuracy", hint: "Share of windows classified right: of training windows as they are disturbed, and of the test recordings at the end", source, empty: waiting, table: pointTable,
     draw: (canvas, ratio, dark) => {
       const { outcome, classical } = training;
       const end = Math.max(1, training.run?.progress.epochs ?? 1);
       const level = (/** @type {string} */ name, /** @type {import("../lab.js").LineSpec["series"][0]["color"]} */ color, /** @type {number | null | undefined} */ at) =>
         (at === null || at === undefined ? [] : [{ name, color, x: Float64Array.of(0, end), y: Float32Array.of(at, at) }]);
-      return wasm.drawLines(canvas, ratio, dark, { ...spec("accuracy"), yMin: 0, yMax: 1.05, series: [
+      return wasm.drawLines(canvas, ratio, dark, { ...spec(" "), yMin: 0, yMax: 1.05, series: [
         { name: "training", color: "accent", x: x(), y: Float32Array.from(training.curve, ({ accuracy }) => accuracy) },
         ...level("test", "ok", outcome?.scores?.accuracy), ...level("majority", "secondary", outcome?.majority), ...level("classical", "dense", classical)] });
     },
@@ -111,7 +111,7 @@ export function mountTraining(root, side, ctx, opening) {
   /** @param {import("../lab.js").StudyView["recordings"][0]} entry */
   function labelWords({ labels, labelsFrom }) {
     if (labels.length === 0) return ["none"];
-    const names = labels.length > 3 ? `${labels.slice(0, 3).join(", ")} and ${labels.length - 3} more` : labels.join(", ");
+    const names = labels.length > 2 ? `${labels.length} labels` : labels.join(", ");
     return [names, h("span", { class: "quiet-text" }, ` (${LABELS_FROM[labelsFrom]})`)];
   }
 
