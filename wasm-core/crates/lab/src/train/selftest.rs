@@ -11,6 +11,8 @@ use crate::dataset::{Tape, WindowSpec, Windows};
 use crate::labels::LabelledFrames;
 use crate::pattern::Pattern;
 
+/// How the self-test hears its teacher.
+const SOFT: Soft = Soft { temperature: 2.0, share: 0.5 };
 /// Amplitudes in a frame.
 const PAIRS: usize = 16;
 
@@ -80,7 +82,7 @@ pub fn bits() -> Vec<(&'static str, u64)> {
         };
         let mut trainer = Trainer::new(windows.clone(), config).expect("the self-test's windows");
         if let Some(teacher) = teacher {
-            trainer = trainer.with_teacher(teacher, Soft::default()).expect("a teacher that fits");
+            trainer = trainer.with_teacher(teacher, SOFT).expect("a teacher that fits");
         }
         trainer.step(usize::MAX);
         trainer.blob().to_dtype(Dtype::F16).0
