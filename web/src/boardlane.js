@@ -1,6 +1,5 @@
 // @ts-check
 // A lane of the time line: what the board said of the recording, above what this page says.
-import { boardBadge } from "./ui/badge.js";
 import { colourOf, h } from "./ui/dom.js";
 import { clock, count, integer } from "./ui/format.js";
 import { beforeFrame, pixelRatio } from "./ui/plot.js";
@@ -21,16 +20,19 @@ export const sentence = (one, nameOf) => `${clock(one.timeMicros / 1e6)}: the bo
 export function mountBoardLane(track, captions, { store, player, signal }) {
   const canvas = h("canvas");
   const lane = h("div", { class: "line-board", role: "img", hidden: true, id: "board-lane" }, canvas);
-  const caption = h("span", { class: "line-board-caption" }, boardBadge(store, signal));
+  // What was said keeps its source, also when the board is gone.
+  const caption = h("span", { class: "badge" });
   track.append(lane);
-  captions.prepend(caption);
   const nameOf = (/** @type {number} */ index) => store.state.blob?.classNames[index] ?? `class ${index}`;
 
   function draw() {
     const { answers, source } = store.state.played;
-    lane.hidden = caption.hidden = answers.length === 0;
+    lane.hidden = answers.length === 0;
     track.classList.toggle("has-board", !lane.hidden);
-    if (lane.hidden) return;
+    if (lane.hidden) return caption.remove();
+    if (!caption.isConnected) captions.prepend(caption);
+    caption.textContent = source;
+    caption.dataset.source = source.split(" ", 1)[0];
     lane.setAttribute("aria-label", about(answers, source));
     const context = canvas.getContext("2d");
     const ratio = pixelRatio();

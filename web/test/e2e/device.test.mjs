@@ -133,6 +133,7 @@ test("a recording is played to the board: what it says stands on the time line, 
   await page.getByLabel("Seed, hexadecimal").fill("BEEF");
   await page.locator("#blob-new").click();
   await page.locator("#board-lane").waitFor({ state: "hidden" });
+  assert.doesNotMatch(await page.locator(".line-source").innerText(), /SIMULATED BOARD/);
 }));
 
 test("weights only, in seconds; the board then runs them", () => withPage(browser, async (page) => {
