@@ -5,7 +5,8 @@
 //!                                                      mean of the numbers ─> WeightBlob
 //! ```
 //!
-//! A [`Trainer::with_teacher`] also learns what a trained head says of each window.
+//! A [`Trainer::with_teacher`] also learns what a trained head says of each window, and [`saw`] tells
+//! whether that head saw a test recording.
 //!
 //! The model is the core's head, so that the blob is what page and node run; `dataset` makes the
 //! rows by the core's extractor. A [`Trainer`] is given training windows and nothing else: no test
