@@ -3,7 +3,8 @@
 use csi_node::protocol::{Request, Settings};
 
 use super::check::Check;
-use super::following::{Follow, Rows};
+use super::follow_view::Rows;
+use super::following::Follow;
 use super::parity::Parity;
 use super::state::{Job, State};
 use super::talk::{Said, Talk, Turn};

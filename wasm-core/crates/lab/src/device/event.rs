@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::DeviceError;
 use super::check::CheckReport;
-use super::following::{FollowView, FollowedView, RowsWanted};
+use super::follow_view::{FollowView, FollowedView, RowsWanted};
 use super::parity_report::ParityReport;
 
 /// What goes on, one at a time.

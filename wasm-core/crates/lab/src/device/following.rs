@@ -15,16 +15,14 @@
 
 use std::collections::VecDeque;
 
-use csi_node::protocol::{Logits, Numbers, Reply, Request, Settings, VERSION, kind};
+use csi_node::protocol::{Logits, Numbers, Reply, Request, kind};
 use csi_temporal::head::HeadError;
 use csi_temporal::rvne::WeightBlob;
-use serde::Serialize;
 
-use super::event::NodeView;
-use super::parity::UNDER_WAY_BYTES;
-use super::talk::{LATER_MICROS, Patience, SOON_MICROS, Said, Talk, Turn};
+use super::follow_view::{FollowAsk, FollowView, FollowedView, Rows, RowsWanted};
+use super::preparing::Prepare;
+use super::talk::{LATER_MICROS, Patience, Said, Talk, Turn, UnderWay};
 use super::twin::{Made, Twin};
-use super::upload::Upload;
 use super::{DeviceError, DeviceEvent};
 
 /// How far the cursor may be ahead of what is sent, beyond a window, in the recording's time.
@@ -36,93 +34,10 @@ const CHUNK_ROWS: usize = 256;
 /// How often it is tried without a classification in between.
 const TRIES: u8 = 3;
 
-/// How a recording is followed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FollowAsk {
-    /// The blob, as a file.
-    pub blob: Vec<u8>,
-    /// Rows from one classification to the next; 0 counts as 1.
-    pub period_rows: u16,
-    /// Whether a board with other weights gets these over the line. Else that is an error,
-    /// [`DeviceError::OtherWeights`].
-    pub send_weights: bool,
-}
-
-/// Consecutive feature rows of a recording, without a break of its clock inside.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rows {
-    /// The first one's number in the recording.
-    pub first: u32,
-    /// Whether the recording's clock breaks before it: what was before has no part in its window.
-    pub starts: bool,
-    /// Times in microseconds of the recording, one a row.
-    pub times_micros: Vec<i64>,
-    /// `[n][feature_dim]`.
-    pub values: Vec<f32>,
-}
-
-/// Which rows are wanted. An answer carries the number of the question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RowsWanted {
-    /// The question's number.
-    pub ask: u32,
-    /// From this row on; `None` = from `before` rows before the newest one at `time_micros`.
-    pub from: Option<u32>,
-    /// The cursor, in microseconds of the recording.
-    pub time_micros: i64,
-    /// Rows up to the cursor's, that one included.
-    pub before: usize,
-    /// Rows at most.
-    pub most: usize,
-}
-
-/// What board and page say about one window.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FollowedView {
-    /// The newest row's number in the recording.
-    pub row: u32,
-    /// Its time, in microseconds of the recording.
-    pub time_micros: i64,
-    /// The row before, of the classification before in the same window; else this row's.
-    pub since_micros: i64,
-    /// The class with the board's highest logit.
-    pub class: u16,
-    /// The board's logits.
-    pub logits: Vec<f32>,
-    /// The class with our highest logit.
-    pub our_class: u16,
-    /// Our logits.
-    pub ours: Vec<f32>,
-    /// Whether all bits of all logits are equal.
-    pub is_identical: bool,
-}
-
-/// How it goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FollowView {
-    /// Rows that the board acknowledged.
-    pub rows: u32,
-    /// Classifications that came.
-    pub classified: u32,
-    /// Of these, equal in every bit.
-    pub identical: u32,
-    /// Classifications that were due and did not come.
-    pub missing: u32,
-    /// Rows that were left out because the board fell behind.
-    pub left_out: u32,
-    /// How often it fell behind.
-    pub behind: u32,
-    /// How often it was begun anew after damage on the line.
-    pub restarts: u32,
-}
-
 /// A recording that is followed.
 pub(super) struct Follow {
-    ask: FollowAsk,
     twin: Twin,
+    prepare: Prepare,
     stage: Stage,
     patience: Patience,
     tries: u8,
@@ -139,8 +54,7 @@ pub(super) struct Follow {
     dry_at: Option<i64>,
     /// The time that a window takes.
     span_micros: i64,
-    /// Sent and not acknowledged: number and bytes on the line.
-    under_way: VecDeque<(u32, usize)>,
+    under_way: UnderWay,
     /// Classifications that are due: number, time, logits.
     expected: VecDeque<(u32, i64, Vec<f32>)>,
     /// When the window was last classified.
@@ -150,11 +64,9 @@ pub(super) struct Follow {
     view: FollowView,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Stage {
-    Hello,
-    Upload(Upload),
-    Configure,
+    Prepare,
     /// The window is being emptied; rows follow.
     Reset,
     Rows,
@@ -166,9 +78,9 @@ impl Follow {
         let blob = WeightBlob::parse(&ask.blob)?;
         let twin = Twin::new(&blob, ask.period_rows, false)?;
         Ok(Self {
-            ask,
             twin,
-            stage: Stage::Hello,
+            prepare: Prepare::new(ask.blob, ask.period_rows, ask.send_weights),
+            stage: Stage::Prepare,
             patience: Patience::default(),
             tries: 0,
             cursor: None,
@@ -179,7 +91,7 @@ impl Follow {
             asks: 0,
             dry_at: None,
             span_micros: 0,
-            under_way: VecDeque::new(),
+            under_way: UnderWay::default(),
             expected: VecDeque::new(),
             classified_at: None,
             left_at: None,
@@ -189,9 +101,9 @@ impl Follow {
 
     /// Begins; it goes on until [`Follow::end`].
     pub fn begin(&mut self, talk: &mut Talk<'_>) -> Turn<()> {
-        self.stage = Stage::Hello;
+        self.stage = Stage::Prepare;
         self.forget_rows();
-        self.ask_for(talk, &Request::Hello, SOON_MICROS);
+        self.prepare.begin(talk);
         Ok(None)
     }
 
@@ -247,30 +159,21 @@ impl Follow {
 
     /// Takes what the node said.
     pub fn hear(&mut self, talk: &mut Talk<'_>, said: Said<'_>) -> Turn<()> {
-        if let Stage::Upload(upload) = &mut self.stage {
-            if upload.hear(talk, said)?.is_some() {
-                self.configure(talk);
+        let is_preparing = matches!(self.stage, Stage::Prepare);
+        if said.is_damage() && !(is_preparing && self.prepare.is_uploading()) {
+            return self.again(talk, DeviceError::Damaged { tries: TRIES });
+        }
+        if is_preparing {
+            if self.prepare.hear(talk, said)?.is_none() {
+                return Ok(None);
             }
-            return Ok(None);
+            self.stage = Stage::Rows;
+            return self.proceed(talk);
         }
         match said {
-            Said::Damaged(_) | Said::Reply(Reply::Error { request: 0, .. }) => {
-                self.again(talk, DeviceError::Damaged { tries: TRIES })
-            }
             Said::Reply(Reply::Error { request, code }) => Err(DeviceError::refused(request, code)),
-            Said::Reply(Reply::Greeting(greeting)) => match self.stage {
-                Stage::Hello => self.greeted(talk, &NodeView::of(&greeting)),
-                Stage::Upload(_) | Stage::Configure => Ok(None),
-                // It started anew: its rows are gone, and its weights may be others.
-                Stage::Reset | Stage::Rows => self.again(talk, DeviceError::Lost),
-            },
-            Said::Reply(Reply::Done { request: kind::CONFIGURE, .. })
-                if matches!(self.stage, Stage::Configure) =>
-            {
-                self.patience.end();
-                self.stage = Stage::Rows;
-                self.proceed(talk)
-            }
+            // It started anew: its rows are gone, and its weights may be others.
+            Said::Reply(Reply::Greeting(_)) => self.again(talk, DeviceError::Lost),
             Said::Reply(Reply::Done { request: kind::RESET, .. })
                 if matches!(self.stage, Stage::Reset) =>
             {
@@ -289,58 +192,23 @@ impl Follow {
             Said::Reply(Reply::Done { request: kind::ROW, value }) => {
                 self.acknowledged(talk, value)
             }
-            Said::Reply(_) => Ok(None),
+            Said::Reply(_) | Said::Damaged(_) => Ok(None),
         }
     }
 
     pub fn handle_timeout(&mut self, talk: &mut Talk<'_>) -> Turn<()> {
-        if let Stage::Upload(upload) = &mut self.stage {
-            upload.handle_timeout(talk)?;
-        } else if let Some(error) = self.patience.is_over(talk.now_micros) {
-            return self.again(talk, error);
-        }
-        Ok(None)
+        let is_over = match self.stage {
+            Stage::Prepare => self.prepare.handle_timeout(talk)?,
+            _ => self.patience.is_over(talk.now_micros),
+        };
+        is_over.map_or(Ok(None), |error| self.again(talk, error))
     }
 
     pub fn poll_timeout(&self) -> Option<u64> {
-        match &self.stage {
-            Stage::Upload(upload) => upload.poll_timeout(),
+        match self.stage {
+            Stage::Prepare => self.prepare.poll_timeout(),
             _ => self.patience.poll_timeout(),
         }
-    }
-
-    fn ask_for(&mut self, talk: &mut Talk<'_>, request: &Request<'_>, micros: u64) {
-        talk.send(request);
-        self.patience.begin(talk.now_micros, request.kind(), micros);
-    }
-
-    fn greeted(&mut self, talk: &mut Talk<'_>, node: &NodeView) -> Turn<()> {
-        if node.protocol != VERSION {
-            return Err(DeviceError::Version { board: node.protocol });
-        }
-        let mut upload = Upload::new(self.ask.blob.clone());
-        let (board, ours) = (node.blob_crc.unwrap_or(0), upload.blob_crc());
-        if node.blob_crc == Some(ours) {
-            self.configure(talk);
-        } else if self.ask.send_weights {
-            upload.go(talk);
-            self.stage = Stage::Upload(upload);
-        } else {
-            return Err(DeviceError::OtherWeights { board, ours });
-        }
-        Ok(None)
-    }
-
-    fn configure(&mut self, talk: &mut Talk<'_>) {
-        let settings = Settings {
-            send_logits: true,
-            acknowledge: true,
-            rows_as_they_come: true,
-            period_rows: self.ask.period_rows.max(1),
-            ..Settings::default()
-        };
-        self.stage = Stage::Configure;
-        self.ask_for(talk, &Request::Configure(settings), SOON_MICROS);
     }
 
     /// Begins anew after damage: which rows the board has cannot be known.
@@ -400,7 +268,9 @@ impl Follow {
         self.span_micros = times[last].saturating_sub(times[0]).max(0);
         self.classified_at = None;
         self.stage = Stage::Reset;
-        self.ask_for(talk, &Request::Reset { restart: false }, LATER_MICROS);
+        let request = Request::Reset { restart: false };
+        talk.send(&request);
+        self.patience.begin(talk.now_micros, request.kind(), LATER_MICROS);
     }
 
     /// Sends what may be sent, and asks for more.
@@ -449,30 +319,24 @@ impl Follow {
         let (number, time_micros) =
             (self.held.first + self.at as u32, self.held.times_micros[self.at]);
         let row = &self.held.values[self.at * dim..(self.at + 1) * dim];
-        let before = talk.out.len();
-        talk.send(&Request::Row { sequence: number, time_micros, values: Numbers::Floats(row) });
-        let len = talk.out.len() - before;
-        let waiting: usize = self.under_way.iter().map(|(_, bytes)| bytes).sum();
-        if !self.under_way.is_empty() && waiting + len > UNDER_WAY_BYTES {
-            talk.out.truncate(before);
-            return Ok(false);
-        }
+        let request = Request::Row { sequence: number, time_micros, values: Numbers::Floats(row) };
+        let Some(len) = self.under_way.write(talk, &request) else { return Ok(false) };
         if let Made::Logits(logits) = self.twin.take_row(row)? {
             self.expected.push_back((number, time_micros, logits));
         }
         self.at += 1;
-        self.under_way.push_back((number, len));
+        self.under_way.push(number, len);
         self.patience.begin(talk.now_micros, kind::ROW, LATER_MICROS);
         Ok(true)
     }
 
     /// A row was taken; what it made due came before.
     fn acknowledged(&mut self, talk: &mut Talk<'_>, value: u32) -> Turn<()> {
-        let Some(&(row, _)) = self.under_way.front() else { return Ok(None) };
+        let Some(row) = self.under_way.oldest() else { return Ok(None) };
         if value != row {
             return self.again(talk, DeviceError::Unexpected { kind: kind::DONE });
         }
-        self.under_way.pop_front();
+        self.under_way.pop();
         self.view.rows += 1;
         while self.expected.front().is_some_and(|(due, ..)| *due <= row) {
             self.expected.pop_front();

@@ -19,12 +19,14 @@ mod conversing;
 mod error;
 mod event;
 mod flashing;
+mod follow_view;
 mod following;
 mod hearing;
 mod link;
 mod parity;
 mod parity_report;
 mod planning;
+mod preparing;
 mod source;
 mod state;
 mod talk;
@@ -42,7 +44,7 @@ pub use event::{
     ChipView, ClassifiedView, CounterView, DeviceEvent, Found, LogitsView, NodeView, ProgressView,
     Step, StepState, Task,
 };
-pub use following::{FollowAsk, FollowView, FollowedView, Rows, RowsWanted};
+pub use follow_view::{FollowAsk, FollowView, FollowedView, Rows, RowsWanted};
 pub use parity::ParityAsk;
 pub use parity_report::{Difference, ParityReport};
 pub use planning::{

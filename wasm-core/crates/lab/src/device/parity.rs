@@ -12,20 +12,16 @@
 
 use std::collections::VecDeque;
 
-use csi_node::protocol::{Logits, Numbers, Reply, Request, Settings, VERSION, kind};
+use csi_node::protocol::{Logits, Numbers, Reply, Request, kind};
 use csi_temporal::head::HeadError;
 use csi_temporal::rvne::WeightBlob;
 
-use super::event::NodeView;
 use super::parity_report::{Difference, ParityReport};
-use super::talk::{LATER_MICROS, Patience, SOON_MICROS, Said, Talk, Turn};
+use super::preparing::Prepare;
+use super::talk::{LATER_MICROS, Patience, SOON_MICROS, Said, Talk, Turn, UnderWay};
 use super::twin::{Made, ParityInput, Twin};
-use super::upload::Upload;
 use super::{DeviceError, DeviceEvent};
 
-/// Bytes under way at most, beyond one row: what the queue of the chip's UART holds while the
-/// node computes.
-pub(super) const UNDER_WAY_BYTES: usize = 128;
 /// How often a run is begun.
 const TRIES: u8 = 3;
 
@@ -50,23 +46,21 @@ pub(super) struct Parity {
     ask: ParityAsk,
     blob: WeightBlob,
     twin: Twin,
+    prepare: Prepare,
     stage: Stage,
     patience: Patience,
     tries: u8,
     /// The next row or frame to send.
     next: usize,
     count: usize,
-    /// Rows that are not answered yet: index and bytes on the line.
-    under_way: VecDeque<(u32, usize)>,
+    under_way: UnderWay,
     /// Classifications that are due, oldest first: row, logits.
     expected: VecDeque<(u32, Vec<f32>)>,
     report: ParityReport,
 }
 
 enum Stage {
-    Hello,
-    Upload(Upload),
-    Configure,
+    Prepare,
     Reset,
     Rows,
 }
@@ -98,25 +92,28 @@ impl Parity {
             return Err(DeviceError::TooFewRows { rows: count, needed });
         }
         let twin = Twin::new(&blob, ask.period_rows, wants_csi)?;
-        let report = ParityReport { source: ask.source.clone(), total, ..Default::default() };
+        let prepare = Prepare::new(ask.blob.clone(), ask.period_rows, ask.send_weights);
+        let (source, blob_crc) = (ask.source.clone(), prepare.blob_crc());
+        let report = ParityReport { source, blob_crc, total, ..Default::default() };
         Ok(Self {
             ask,
             blob,
             twin,
-            stage: Stage::Hello,
+            prepare,
+            stage: Stage::Prepare,
             patience: Patience::default(),
             tries: 0,
             next: 0,
             count,
-            under_way: VecDeque::new(),
+            under_way: UnderWay::default(),
             expected: VecDeque::new(),
             report,
         })
     }
 
     fn go(&mut self, talk: &mut Talk<'_>) {
-        self.stage = Stage::Hello;
-        self.ask_for(talk, &Request::Hello, SOON_MICROS);
+        self.stage = Stage::Prepare;
+        self.prepare.begin(talk);
     }
 
     /// Begins; there is no end yet.
@@ -127,30 +124,27 @@ impl Parity {
 
     /// Takes what the node said; the report at the end.
     pub fn hear(&mut self, talk: &mut Talk<'_>, said: Said<'_>) -> Turn<ParityReport> {
-        if let Stage::Upload(upload) = &mut self.stage {
-            if upload.hear(talk, said)?.is_some() {
-                self.configure(talk);
+        let is_preparing = matches!(self.stage, Stage::Prepare);
+        if said.is_damage() && !(is_preparing && self.prepare.is_uploading()) {
+            self.again(talk, DeviceError::Damaged { tries: TRIES })?;
+            return Ok(None);
+        }
+        if is_preparing {
+            if let Some(node) = self.prepare.hear(talk, said)? {
+                self.report.board = node.board_name.to_owned();
+                self.report.image_hash = node.image_hash;
+                self.stage = Stage::Reset;
+                self.ask_for(talk, &Request::Reset { restart: false }, SOON_MICROS);
             }
             return Ok(None);
         }
         match said {
-            Said::Damaged(_) | Said::Reply(Reply::Error { request: 0, .. }) => {
-                self.again(talk, DeviceError::Damaged { tries: TRIES })?;
-            }
             Said::Reply(Reply::Error { request, code }) => {
                 return Err(DeviceError::refused(request, code));
             }
-            Said::Reply(Reply::Greeting(greeting)) => match self.stage {
-                Stage::Hello => self.greeted(talk, &NodeView::of(&greeting))?,
-                // It started anew: its rows are gone, and its weights may be others.
-                Stage::Rows => self.again(talk, DeviceError::Lost)?,
-                _ => {}
-            },
-            Said::Reply(Reply::Done { request: kind::CONFIGURE, .. })
-                if matches!(self.stage, Stage::Configure) =>
-            {
-                self.stage = Stage::Reset;
-                self.ask_for(talk, &Request::Reset { restart: false }, SOON_MICROS);
+            // It started anew: its rows are gone, and its weights may be others.
+            Said::Reply(Reply::Greeting(_)) if matches!(self.stage, Stage::Rows) => {
+                self.again(talk, DeviceError::Lost)?;
             }
             Said::Reply(Reply::Done { request: kind::RESET, .. })
                 if matches!(self.stage, Stage::Reset) =>
@@ -166,23 +160,25 @@ impl Parity {
             {
                 return self.acknowledged(talk, value);
             }
-            Said::Reply(_) => {}
+            Said::Reply(_) | Said::Damaged(_) => {}
         }
         Ok(None)
     }
 
     pub fn handle_timeout(&mut self, talk: &mut Talk<'_>) -> Turn<ParityReport> {
-        if let Stage::Upload(upload) = &mut self.stage {
-            upload.handle_timeout(talk)?;
-        } else if let Some(error) = self.patience.is_over(talk.now_micros) {
+        let is_over = match self.stage {
+            Stage::Prepare => self.prepare.handle_timeout(talk)?,
+            _ => self.patience.is_over(talk.now_micros),
+        };
+        if let Some(error) = is_over {
             self.again(talk, error)?;
         }
         Ok(None)
     }
 
     pub fn poll_timeout(&self) -> Option<u64> {
-        match &self.stage {
-            Stage::Upload(upload) => upload.poll_timeout(),
+        match self.stage {
+            Stage::Prepare => self.prepare.poll_timeout(),
             _ => self.patience.poll_timeout(),
         }
     }
@@ -200,38 +196,6 @@ impl Parity {
         talk.journal(format!("parity begins anew: {error}"));
         self.go(talk);
         Ok(())
-    }
-
-    fn greeted(&mut self, talk: &mut Talk<'_>, node: &NodeView) -> Result<(), DeviceError> {
-        if node.protocol != VERSION {
-            return Err(DeviceError::Version { board: node.protocol });
-        }
-        self.report.board = node.board_name.to_owned();
-        self.report.image_hash.clone_from(&node.image_hash);
-        let mut upload = Upload::new(self.ask.blob.clone());
-        let (board, ours) = (node.blob_crc.unwrap_or(0), upload.blob_crc());
-        self.report.blob_crc = ours;
-        if node.blob_crc == Some(ours) {
-            self.configure(talk);
-        } else if self.ask.send_weights {
-            upload.go(talk);
-            self.stage = Stage::Upload(upload);
-        } else {
-            return Err(DeviceError::OtherWeights { board, ours });
-        }
-        Ok(())
-    }
-
-    fn configure(&mut self, talk: &mut Talk<'_>) {
-        let settings = Settings {
-            send_logits: true,
-            acknowledge: true,
-            rows_as_they_come: true,
-            period_rows: self.ask.period_rows.max(1),
-            ..Settings::default()
-        };
-        self.stage = Stage::Configure;
-        self.ask_for(talk, &Request::Configure(settings), SOON_MICROS);
     }
 
     fn begin_rows(&mut self) -> Result<(), DeviceError> {
@@ -260,26 +224,19 @@ impl Parity {
     fn send_rows(&mut self, talk: &mut Talk<'_>) -> Turn<ParityReport> {
         while self.next < self.count {
             let index = self.next as u32;
-            let before = talk.out.len();
             let request = request(&self.ask.input, self.next, self.twin.dim());
             let request_kind = request.kind();
-            talk.send(&request);
-            let len = talk.out.len() - before;
-            let waiting: usize = self.under_way.iter().map(|(_, bytes)| bytes).sum();
-            if !self.under_way.is_empty() && waiting + len > UNDER_WAY_BYTES {
-                talk.out.truncate(before);
-                break;
-            }
+            let Some(len) = self.under_way.write(talk, &request) else { break };
             self.next += 1;
             match take(&mut self.twin, &self.ask.input, index as usize)? {
                 Made::Refused => {
-                    talk.out.truncate(before);
+                    talk.out.truncate(talk.out.len() - len);
                     continue;
                 }
                 Made::Logits(logits) => self.expected.push_back((index, logits)),
                 Made::Nothing => {}
             }
-            self.under_way.push_back((index, len));
+            self.under_way.push(index, len);
             self.patience.begin(talk.now_micros, request_kind, LATER_MICROS);
         }
         if self.under_way.is_empty() && self.next == self.count {
@@ -291,7 +248,7 @@ impl Parity {
 
     /// A row was taken; what it made due came before.
     fn acknowledged(&mut self, talk: &mut Talk<'_>, value: u32) -> Turn<ParityReport> {
-        let Some(&(row, _)) = self.under_way.front() else { return Ok(None) };
+        let Some(row) = self.under_way.oldest() else { return Ok(None) };
         // A row's acknowledgement carries its number; a packet's its own sequence, which may be
         // anything. Both come in order.
         let is_row = matches!(self.ask.input, ParityInput::Rows { .. });
@@ -299,7 +256,7 @@ impl Parity {
             self.again(talk, DeviceError::Unexpected { kind: kind::DONE })?;
             return Ok(None);
         }
-        self.under_way.pop_front();
+        self.under_way.pop();
         self.report.rows += 1;
         while self.expected.front().is_some_and(|(due, _)| *due <= row) {
             self.expected.pop_front();

@@ -20,6 +20,13 @@ pub(super) enum Said<'a> {
     Damaged(ProtocolError),
 }
 
+impl Said<'_> {
+    /// Whether something was lost on the line, in either direction.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Reply(Reply::Error { request: 0, .. }))
+    }
+}
+
 /// What a conversation may do: send requests and tell what happened.
 pub(super) struct Talk<'a> {
     pub now_micros: u64,
@@ -41,6 +48,52 @@ impl Talk<'_> {
 
     pub fn journal(&mut self, text: String) {
         self.tell(DeviceEvent::Journal { text });
+    }
+}
+
+/// Bytes under way at most, beyond one row: what the queue of the chip's UART holds while the
+/// node computes.
+const UNDER_WAY_BYTES: usize = 128;
+
+/// Rows that are sent and not acknowledged: number, and bytes on the line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnderWay(VecDeque<(u32, usize)>);
+
+impl UnderWay {
+    /// Writes the request, unless enough is under way; returns its bytes.
+    pub fn write(&self, talk: &mut Talk<'_>, request: &Request<'_>) -> Option<usize> {
+        let before = talk.out.len();
+        talk.send(request);
+        let len = talk.out.len() - before;
+        let waiting: usize = self.0.iter().map(|(_, bytes)| bytes).sum();
+        if !self.0.is_empty() && waiting + len > UNDER_WAY_BYTES {
+            talk.out.truncate(before);
+            return None;
+        }
+        Some(len)
+    }
+
+    /// What was written is to be answered.
+    pub fn push(&mut self, number: u32, bytes: usize) {
+        self.0.push_back((number, bytes));
+    }
+
+    /// The number of the row that is answered next.
+    pub fn oldest(&self) -> Option<u32> {
+        self.0.front().map(|(number, _)| *number)
+    }
+
+    /// The oldest one was answered.
+    pub fn pop(&mut self) {
+        self.0.pop_front();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
