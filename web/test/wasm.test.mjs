@@ -228,6 +228,6 @@ test("the self-test table is the golden one", () => {
 test("the binary stays small", async () => {
   const { gzipSync } = await import("node:zlib");
   const compressed = gzipSync(readFileSync(at("../pkg/wasm_core_bg.wasm"))).length;
-  // A quarter of it is the board's side (loader, device, simulated board with its node, deflate and hashes), a tenth is training.
+  // A quarter of it is the board's side (loader, device, simulated board with its node, deflate and hashes).
   assert.ok(compressed < 850_000, `${compressed} bytes compressed`);
 });
